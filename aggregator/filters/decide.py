@@ -14,7 +14,7 @@ NO_RULE: Final = "no rule of keep fits"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """The rules of `[filter]` or of one feed. `place` is what messages show before `keep` or `skip`: `FILE: filter.`"""
+    """The rules of `[filter]` or of one feed. `place` (`FILE: filter.`) stands before `keep` and `skip` in messages."""
 
     place: str
     keep: tuple[Rule, ...] = ()

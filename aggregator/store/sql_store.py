@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 def _read(query: Callable[Concatenate[Transaction, P], T]) -> Callable[Concatenate[SqlStore, P], T]:
-    """Return the method that runs `query` on one snapshot."""
+    """Return the method that runs `query` in a reading transaction; see `Database.read`."""
 
     def method(store: SqlStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return store._db.read(lambda tx: query(tx, *args, **kwargs))
@@ -65,7 +65,7 @@ def _read(query: Callable[Concatenate[Transaction, P], T]) -> Callable[Concatena
 def _write(
     query: Callable[Concatenate[Transaction, P], T], *, durable: bool = False
 ) -> Callable[Concatenate[SqlStore, P], T]:
-    """Return the method that runs `query` in one transaction; see `Database.write`."""
+    """Return the method that runs `query` in a writing transaction; see `Database.write`."""
 
     def method(store: SqlStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return store._db.write(lambda tx: query(tx, *args, **kwargs), durable=durable)
@@ -93,9 +93,9 @@ class SqlSnapshot(Snapshot):
 
 
 class SqlStore(Store):
-    """A database, and the filters in force.
+    """The store: a database, and the filters in use.
 
-    The port describes the methods; those that only one command uses are described at their query.
+    The port describes its methods. Methods that are not in the port are described where their query is.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -1,1 +1,1 @@
-"""Opens, upgrades and copies a store; locks, and removal of erased bytes."""
+"""Opens, upgrades, copies and locks a store, and removes erased bytes from its files."""

@@ -106,7 +106,7 @@ def _bring_up(database: Database, *, create: bool) -> None:
 
 
 def _finish_index(database: Database) -> None:
-    """Index texts that a migration took out of the search index. An interrupted run is continued."""
+    """Put the texts into the search index again that a migration took out. A later call finishes an interrupted one."""
     if database.read(lambda tx: read_property(tx, REINDEXED)) is None:
         return
     logger.info("building the search index again")
@@ -115,7 +115,7 @@ def _finish_index(database: Database) -> None:
 
 
 def _version(database: Database) -> str | None:
-    """Return the version. If the SQLite file is missing, the writing connection creates it."""
+    """Return the version of the schema; None: there are no tables. A missing SQLite file is created."""
     dialect = database.dialect
     if isinstance(dialect, SqliteDialect) and not dialect.readonly and not dialect.path.exists():
         return database.write(lambda tx: version_of(tx.conn))
@@ -123,7 +123,7 @@ def _version(database: Database) -> str | None:
 
 
 def _upgrade(tx: Transaction) -> str | None:
-    """Upgrade the schema, unless another process has just done it. Return the version before."""
+    """Upgrade the schema, unless another process has just done it. Return the version that was found."""
     tx.dialect.lock_upgrade(tx.conn)
     before = version_of(tx.conn)
     if before != HEAD:

@@ -23,7 +23,7 @@ _LOOK: Final = 0.05  # seconds between two looks at other transactions
 
 
 def scrub(database: Database, wait: timedelta) -> bool:
-    """Write the files again without deleted rows. Return False if some rows stay because a reader reads an older state.
+    """Write the files again without deleted rows. Return False if some rows stay because a reader still needs them.
 
     `wait` is the longest wait for such readers. Scrubbing takes as much time and disk space as a copy of the store.
     Writers wait until it is done.
@@ -56,7 +56,7 @@ _OLDER: Final = text(
 
 
 def _scrub_postgresql(database: Database, wait: timedelta) -> bool:
-    """Rewrite tables, indexes and the statistics of their columns (VACUUM FULL), once no reader sees the old rows."""
+    """Wait for readers of old rows, then rewrite tables, indexes and column statistics (VACUUM FULL)."""
     until = time.monotonic() + wait.total_seconds()
     with database.engine.connect() as plain:
         conn = plain.execution_options(isolation_level="AUTOCOMMIT")

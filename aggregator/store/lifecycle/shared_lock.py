@@ -16,18 +16,18 @@ from aggregator.store.db.process_lock import file_lock
 
 
 def publish_lock(db: Database, clock: Clock, wait: timedelta) -> AbstractContextManager[bool]:
-    """Take the lock for publishing; enter with False if another process keeps it for all of `wait`."""
+    """Hold the lock for publishing. The block gets False if another process has it for all of `wait`."""
     return _shared_lock(db, clock, "publish", PUBLISH_LOCK, wait)
 
 
 def output_lock(db: Database, clock: Clock, output: str, wait: timedelta) -> AbstractContextManager[bool]:
-    """Take the lock of one output; enter with False if another process keeps it for all of `wait`."""
+    """Hold the lock of one output. The block gets False if another process has it for all of `wait`."""
     digest = blake2b(output.encode(), digest_size=6)
     return _shared_lock(db, clock, f"output-{digest.hexdigest()}", int.from_bytes(digest.digest()), wait)
 
 
 def _shared_lock(db: Database, clock: Clock, name: str, number: int, wait: timedelta) -> AbstractContextManager[bool]:
-    """Take a lock: on SQLite a file beside the store, on PostgreSQL an advisory lock with this number."""
+    """Hold a lock: on SQLite the lock file `name` beside the store, on PostgreSQL the advisory lock `number`."""
     if isinstance(db.dialect, SqliteDialect):
         return file_lock(db.dialect.path.with_name(f"{db.dialect.path.name}.{name}.lock"), wait, clock)
     return _advisory_lock(db.dialect, db.engine, number, wait, clock)
@@ -35,7 +35,7 @@ def _shared_lock(db: Database, clock: Clock, name: str, number: int, wait: timed
 
 @contextmanager
 def _advisory_lock(dialect: Dialect, engine: Engine, number: int, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold a session lock of PostgreSQL; enter with False if another process kept it for all of `wait`.
+    """Hold an advisory lock of PostgreSQL. The block gets False if another process has it for all of `wait`.
 
     Raises:
         StorageError: the database reported an error.

@@ -47,7 +47,7 @@ def convert_records(database: Database, version: str | None) -> None:
 
 
 def upgrade_schema(tx: Transaction) -> None:
-    """Run the missing migrations within the transaction."""
+    """Run the migrations that the schema lacks, in the transaction `tx`."""
     from alembic import command  # importing it takes longer than opening a store
     from alembic.config import Config
 

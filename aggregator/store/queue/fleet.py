@@ -21,13 +21,13 @@ _QUEUED_AHEAD: Final = 2  # waiting jobs for each thread of the fleet
 
 
 class VisitQueue(Protocol):
-    """The queue of visits: one job for each visit. `connection` is the driver's, in a transaction of the store."""
+    """The queue of visits, one job each. `connection` is the driver's connection, in a transaction of the store."""
 
     def set_up(self, connection: Any, *, migrate: bool) -> None:
         """Create the queue's own tables if they are missing; `migrate`: upgrade older ones.
 
         Raises:
-            StorageError: the tables are older and may not be upgraded now, or newer than this program knows.
+            StorageError: the tables are older and `migrate` is False, or they are newer than this program knows.
         """
 
     def waiting(self, connection: Any) -> int:
@@ -54,7 +54,7 @@ def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool = False) -
 def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, *, pages_too: bool = True) -> Filled:
     """Claim due hosts and queue their visits, unless another process is doing that.
 
-    At most two visits are queued for each thread of the fleet. `threads` is the number of threads of this process.
+    At most two visits wait for each thread of the fleet. `threads` is the number of threads of this process.
     """
     members = _enrol(tx, threads)
     fleet = sum(size for size, until in members.values() if until > tx.now)
@@ -71,7 +71,7 @@ def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelt
 
 
 def _enrol(tx: Transaction, threads: int) -> dict[str, tuple[int, datetime]]:
-    """Return each member's threads and the end of its membership. Renew the membership of this process when due."""
+    """Renew the membership of this process if needed; return each member's threads and the end of its membership."""
     members = {name: _member(value) for name, value in read_properties(tx, _MEMBER).items()}
     own, until = f"{_MEMBER}{tx.owner}", tx.now + _MEMBER_FOR
     size, known_until = members.get(own, (0, tx.now))
@@ -92,5 +92,5 @@ def leave_fleet(tx: Transaction) -> None:
 
 
 def _driver(tx: Transaction) -> Any:
-    """Return the driver's connection (psycopg on PostgreSQL). It is in the same transaction."""
+    """Return the driver's connection (psycopg on PostgreSQL), which is in the transaction `tx`."""
     return tx.conn.connection.driver_connection

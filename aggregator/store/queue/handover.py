@@ -1,4 +1,4 @@
-"""Records redirects of pages. The target is a known article, a page that waits itself, or an unknown address."""
+"""Records redirects of pages. The target is a known article, the address of a waiting page, or an unknown address."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hash
 
 
 def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
-    """Return whether the known target may be a wall. Such a target is fetched, and its text is compared.
+    """Return whether `target`, the address of `article`, may be a wall, so that it must be fetched and compared.
 
-    The target may be a wall if no feed announces it, and pages of entries with other titles redirected there, too.
+    It may be a wall if no feed announced it, and pages of entries with other titles redirected there, too.
     """
     if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
         return False
@@ -78,7 +78,7 @@ _own_page: Final = select(pages.c.id).where(
 
 
 def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
-    """Return whether the target of a redirect has a page of its own that gave an article or waits for its first one.
+    """Return whether another page than `page` has the key of `target`, and gave an article or waits for its first one.
 
     A target that no feed announced has no page. It may be a wall, so it is fetched, and its text is compared.
     """
@@ -88,7 +88,7 @@ def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
 
 
 def _waiting_page(tx: Transaction, page: Page, target: Identity) -> Row[Any] | None:
-    """Return the target's own page if it waits for its first fetch or for extraction."""
+    """Return another page than `page` with the key of `target` that waits for its first fetch or for extraction."""
     if target.key is None or target.key == page.key:
         return None
     return tx.first(_waiting, {"hashed": key_hash(target.key), "page": page.id})
@@ -103,11 +103,11 @@ def record_handover(
     hops: tuple[Hop, ...],
     edges: tuple[Edge, ...] = (),
 ) -> tuple[PageId, HostId] | None:
-    """Record that the page redirects, and return page and host to fetch next. None: nothing, or the claim is lost.
+    """Record that `page` redirects to `target`; return the page and the host where it is due. None: it is done.
 
     A page without an article is done if the target is a known article that cannot be a wall. Its address then means
-    that article; its key does, too, if the evidence says so. Any other page becomes due at the target. If the target
-    has a page of its own that waits, this page waits for it.
+    that article; its key does, too, if `edges` prove it. Any other page is due at the target: now, or within an hour if
+    another page about the target waits (`_waiting_page`). If the claim is lost, nothing is written (None).
     """
     if edges:
         tx.dialect.lock_identity(tx.conn)

@@ -160,7 +160,7 @@ def claim_hosts(
 def _claim_in_scope(
     tx: Transaction, limit: int, lease: timedelta, scope: RunScope, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """Claim hosts of `scope`. The scope may be large and changes between claims, so Python checks it, not SQL."""
+    """Claim hosts of `scope`, which is large and changes between claims; so it is checked here and not in SQL."""
     claims: list[Claim] = []
     rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
     while len(claims) < limit and (row := rows.fetchone()) is not None:
@@ -216,7 +216,7 @@ def _has_work(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool
 
 
 def _work_times(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool, at: datetime) -> Iterator[datetime]:
-    """Yield the due times, up to `at`, of the host's work in the scope."""
+    """Yield the due times of those feeds and pages of the host that are in the scope and due by `at`."""
     parameters = {"host": host_id, "at": at}
     if scope.feeds:
         yield from (row.due_at for row in tx.all(_due_feeds, parameters) if FeedId(row.id) in scope.feeds)
@@ -225,7 +225,7 @@ def _work_times(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bo
 
 
 def claim_host(tx: Transaction, host: str, lease: timedelta) -> Claim | None:
-    """Claim one host by name:port, even if nothing is due. None: it is leased or backs off."""
+    """Claim one host by name:port, even if nothing is due. None: it is leased, or may not be requested yet."""
     host_id = host_ids(tx, [host])[host]
     if tx.first(_claimable_one, {"id": host_id, "now": tx.now}) is None:
         return None
@@ -274,8 +274,8 @@ def release(
 ) -> None:
     """End the claim, unless it is lost. Set the host's due times from its feeds and pages.
 
-    The row is locked first, so that these times include all work added during the visit. `not_before` and `asked_until`
-    stay as they are if they are None.
+    The row is locked first, so that these times include all work added during the visit. If `not_before` or
+    `asked_until` is None, its stored value stays.
     """
     if not is_current(tx, claim):
         return
@@ -325,7 +325,7 @@ _free_pages: Final = (
 
 
 def lease_owners(tx: Transaction) -> set[str]:
-    """Return the owners of all leases."""
+    """Return the owners of all leases that have not ended."""
     return {row.lease_owner for query in (_host_owners, _page_owners) for row in tx.all(query, {"now": tx.now})}
 
 
@@ -346,7 +346,7 @@ _soon: Final = bindparam("soon", type_=hosts.c.not_before.type)
 
 
 def _waiting(at: ColumnElement[datetime]) -> Any:
-    """Return the query for hosts with work due by `at` that do not back off."""
+    """Return the query for hosts that have work due by `at` and are not backed off."""
     return (
         select(hosts.c.id, _free_at.label("free_at"))
         .where(_has_due(at, pages_too=True), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
@@ -359,9 +359,9 @@ _waiting_soon: Final = _waiting(_soon)
 
 
 def wait_until(tx: Transaction, scope: RunScope | None = None) -> datetime | None:
-    """Return when the next host with due work can be claimed; None: there is none. Hosts that back off are left out.
+    """Return when the next host with due work can be claimed; None: there is none. Backed-off hosts are left out.
 
-    With a scope, work that is due within `_SOON` counts, too.
+    With a scope, only its work counts, and that due within `_SOON`, too.
     """
     if scope is None:
         row = tx.first(_waiting_first, {"now": tx.now})

@@ -28,7 +28,7 @@ from aggregator.store.queue.responses import keep_raw
 
 
 def has_changed() -> ColumnElement[bool]:
-    """Return a column for queries over `pages`: true if the page's article has a second revision."""
+    """Return the column `has_changed` for queries over `pages`: true if the page's article has a second revision."""
     own = articles.alias("own_article")
     revision = select(own.c.revision).where(own.c.id == pages.c.article_id).scalar_subquery()
     return (func.coalesce(revision, 1) > 1).label("has_changed")
@@ -63,7 +63,7 @@ def _load(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[Page, ...]:
 
 
 def _at_part(page: Page, part: PagePart, row: Row[Any]) -> Page:
-    """Return the page with the facts for fetching `part` instead of the page itself."""
+    """Return `page` changed so that `part` is fetched instead of the page itself."""
     return replace(
         page,
         part=part,
@@ -101,7 +101,7 @@ _troubled: Final = (
 
 
 def failed_pages(tx: Transaction) -> tuple[tuple[str, Cause, str], ...]:
-    """Return the pages without an article, failed for good or to be retried: URL, cause, detail."""
+    """Return URL, cause and detail of the pages without an article that failed, for good or not."""
     return tuple((row.url, Cause(row.cause), row.detail) for row in tx.all(_troubled))
 
 
@@ -238,8 +238,8 @@ def record_page_failure(
 ) -> bool:
     """Record a failed fetch. The page is retried at `next_at`; None: never. Return False if the claim is lost.
 
-    If the page has no article and its entry has content, that content is extracted first. If a further part failed, the
-    article ends before that part. `counts`: the fetch counts as an attempt.
+    If the page has no article and one of its entries has content, that content is extracted first. If `page.part`
+    failed, the page is extracted with the parts before it. `counts`: the fetch counts as an attempt.
     """
     if page.part is not None:
         return record_part_failure(tx, claim, page, page.part, failed, counts)

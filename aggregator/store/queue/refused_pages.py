@@ -61,9 +61,9 @@ _ask: Final = (
 
 
 def ask_refused_again(database: Database, raw_store: RawStore) -> bool:
-    """Make the next refused pages without bytes due; True: all pages were looked at.
+    """Make those of the next `_STEP` pages due that were refused and have no bytes; True: all pages were checked.
 
-    Each call looks at the next `_STEP` pages. Pages whose bytes are in the folder of a living worker stay as they are.
+    Bytes in the folder of a living worker count, too.
     """
     if database.read(lambda tx: read_property(tx, _PROPERTY)) == _DONE:
         return True
@@ -99,5 +99,5 @@ def _without_bytes(tx: Transaction, rows: Sequence[Row[Any]], raw_store: RawStor
 
 
 def _wait_of(page_id: int) -> timedelta:
-    """Return how long a page waits. All pages, and the pages of each host, are spread evenly over the time."""
+    """Return the time until a page is due, at most `_SPREAD`. Times of pages with successive ids are spread evenly."""
     return _SPREAD * (page_id * _GOLDEN % 2**64 / 2**64)

@@ -25,13 +25,13 @@ RAW_COLUMNS: Final = (  # for `load_raw`
 
 
 def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
-    """Save a response. A later response with the same bytes replaces it."""
+    """Save a response of the page, in place of an earlier one with the same bytes."""
     tx.run(_replacing(tx.dialect.name), raw_row(page_id, raw))
 
 
 @cache
 def _replacing(dialect: str) -> Insert:
-    """Return the statement that writes a response, or replaces the earlier one with the same bytes."""
+    """Return the statement that writes a response; it replaces an earlier response of the page with the same bytes."""
     statement = insert(dialect, raw_responses)
     kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
     keys = [raw_responses.c.content_hash, raw_responses.c.page_id]
