@@ -1,4 +1,4 @@
-"""The decisions about each address. A row is added only when the answer changes."""
+"""The stored decisions about URLs. A source's decisions about a URL are stored only if they changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _last: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SourceDecisions:
-    """The decisions that one `source`, a feed or a page, made. Two sources may decide differently about one address."""
+    """What one `source`, such as a feed or a page, decided about URLs. Two sources may differ about one URL."""
 
     source: str
     decisions: Sequence[Decision]
@@ -39,12 +39,12 @@ class SourceDecisions:
 
 
 def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
-    """Save the decisions of `source`. Those about one address are left out if they repeat the source's last ones."""
+    """Store the decisions of `source`. Those about one URL are left out if they repeat its last ones about this URL."""
     record_all_decisions(tx, [SourceDecisions(source, made)], at)
 
 
 def record_all_decisions(tx: Transaction, made: Sequence[SourceDecisions], at: datetime) -> None:
-    """Save the decisions of several sources, as `record_decisions` does."""
+    """Store the decisions of several sources, each as `record_decisions` does."""
     answers: dict[tuple[str, bytes], list[tuple[Decision, ArticleId | None]]] = defaultdict(list)
     for one in made:
         for decision in one.decisions:
@@ -97,9 +97,9 @@ _urls_of: Final = (
 
 
 def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
-    """Return the decisions about these addresses and keys, oldest first.
+    """Return the decisions about these addresses and keys, and about the articles that they mean, oldest first.
 
-    Decisions about the articles at these addresses and keys, and about all addresses of these articles, are included.
+    Decisions about the other addresses of these articles are included.
     """
     of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
     found = {row.article_id for row in tx.all_of(_articles_of, of_urls + of_keys)}

@@ -1,7 +1,6 @@
-"""Finds pages that state the same address as theirs, although their titles in feeds show different articles.
+"""Finds pages that state one address as theirs, although feeds announced them as different articles.
 
-Such pages may be a wall. Their statement joins no articles. An article with the text of such a page is marked as
-doubtful.
+Such pages may be a wall. So their statement is no evidence that they are one article.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ def announced_titles(tx: Transaction, page_ids: Iterable[int]) -> dict[int, set[
 def announced_pages(
     tx: Transaction, rows: Collection[Row[Any]], more: Collection[str] = ()
 ) -> dict[int, AnnouncedPage]:
-    """Return the page of each article, with the titles under which feeds announced it, by the article's number.
+    """Return the page of each article, with the titles under which feeds announced it, by the number of the article.
 
-    `rows` are the articles, with the columns `n` (the number) and `page_id`. `more` are the titles of one further
-    page. If all these pages have the same titles, the result is empty: titles cannot tell them apart.
+    `rows` are the rows of the articles. `more` are the titles of one further page. The result is empty if all pages
+    have the same set of titles: then titles cannot tell the articles apart.
     """
     titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
     if len({frozenset(titles[row.page_id]) for row in rows} | ({frozenset(more)} if more else set())) < 2:
@@ -61,15 +60,15 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return the keys whose pages state another address as theirs. Titles in feeds decide whether this counts."""
+    """Return those of the keys whose pages redirect to another address or state one as their own."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 
 def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges by which different articles of a site state one address as theirs.
+    """Return the edges that do not count, since different articles of a site state one address as theirs.
 
-    Their titles in feeds show that they are different. If a feed announced that address, only the edges of articles
-    that differ from the address's own article are returned, and no redirects.
+    The titles in feeds show that the articles are different. If a feed announced the stated address, redirects count,
+    and so does the statement of an article that may be the one at that address.
     """
     naming: dict[Key, list[Edge]] = defaultdict(list)
     for edge in edges:
@@ -96,10 +95,10 @@ def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, 
 def _groups(
     rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
 ) -> dict[int, frozenset[int]]:
-    """Return, by the number of each article, its group: the articles that may be the same as it.
+    """Return the group of each article: the numbers of all articles that may be the same. The dict is by number.
 
-    If two may be the same as a third, all three are in one group. `announced` is the article at the address that all of
-    them state as theirs; None: no feed announced this address.
+    If two articles may be the same as a third, all three are in one group. `announced` is the article at the address
+    that all of them state; None: no feed announced this address.
     """
     groups = {row.n: frozenset({row.n}) for row in rows if row.n in stand}
     same = {row.n for row in rows if announced is not None and _texts(row) == _texts(announced)}
@@ -113,7 +112,7 @@ def _groups(
 def _is_doubtful(
     edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
 ) -> bool:
-    """Return whether the article with this edge may be another article than `announced`.
+    """Return whether the article that states `edge` and the article `announced` are in different groups.
 
     A redirect is never doubtful: the page moved.
     """

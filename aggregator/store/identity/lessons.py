@@ -1,4 +1,4 @@
-"""The tables of lessons: each lesson, the facts about it, and the evidence that follows from its uses.
+"""The tables of lessons: each lesson, the pairs of pages that may prove it, and its uses.
 
 A lesson says that addresses of a site that differ in one way are one article. A use joins one address to an article
 without a fetch. It is stored as evidence, and deleted when the lesson is disproved.
@@ -51,7 +51,7 @@ def load_lesson(row: Row[Any]) -> Lesson:
 
 
 def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]:
-    """Return the facts about lessons, by the lesson's hash. Lessons that are not stored are left out."""
+    """Return the standing of each stored lesson, by the hash of the lesson."""
     rows = tx.all_of(_lessons, hashes)
     paths: dict[bytes, dict[Verdict, int]] = defaultdict(lambda: defaultdict(int))
     probes: dict[bytes, int] = defaultdict(int)
@@ -74,7 +74,7 @@ def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]
 
 
 def add_lessons(tx: Transaction, learnt: Iterable[Lesson], *, imported: bool = False) -> None:
-    """Store lessons; existing ones stay unchanged."""
+    """Store new lessons. A lesson that is stored already stays unchanged."""
     rows = [
         {"hash": one.hash, "tenant": one.tenant, "kind": one.kind.value, "subject": one.subject, "imported": imported}
         for one in sorted(set(learnt))
@@ -90,7 +90,7 @@ _used: Final = (
 
 
 def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
-    """Store how often each lesson was used, and when a page was last fetched to check it."""
+    """Store `uses` and `checked_at` of these lessons."""
     tx.run_all(
         _used,
         [{"lesson": one.lesson.hash, "new_uses": one.uses, "new_checked_at": one.checked_at} for one in used],
@@ -102,7 +102,7 @@ def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A page that is not fetched, since a lesson says that its address means the article under the key `other`."""
+    """A page that is not fetched, since a lesson says that its address means the article with the key `other`."""
 
     page_id: PageId
     url: str
@@ -124,7 +124,10 @@ _use: Final = (
 
 
 def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
-    """Join each address to the article of its use's key `other`; its page is done. Return the articles by page."""
+    """Join the address of each use to the article with the key `other`, and mark the page of the use as done.
+
+    Return the article of each page. A page is left out if there is no such article.
+    """
     if not uses:
         return {}
     note_edges(tx, [_edge_of(use) for use in uses], tx.now)
@@ -143,7 +146,7 @@ def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
 
 
 def add_pair(tx: Transaction, page: PageId, other: PageId, lesson: Lesson, path: bytes, use: str) -> None:
-    """Store that a lesson concerns two pages. If `use` is `HELD`, `page` waits for `other`."""
+    """Store a pair of pages that are one article if `lesson` is true. With the use `HELD`, `page` waits for `other`."""
     add_lessons(tx, [lesson])
     pair = {"page_id": page, "other_id": other, "lesson": lesson.hash, "path": path}
     tx.add(variants, [{**pair, "verdict": Verdict.OPEN.value, "use": use}])
@@ -156,12 +159,12 @@ _flag: Final = (
 
 
 def mark_variants(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Mark pages as having a pair: when such a page is extracted, lessons are judged."""
+    """Mark pages as members of a pair. When a marked page is extracted, the lessons of its pairs are judged."""
     tx.run_all(_flag, [{"page": page} for page in sorted(set(page_ids))])
 
 
 def set_uses(tx: Transaction, pairs: Iterable[tuple[PageId, Lesson]], use: str) -> None:
-    """Store the use of each pair of page and lesson: `HELD`, `TAKEN`, or "" for neither."""
+    """Store `use` for the pairs of these pages by these lessons: `HELD`, `TAKEN`, or "" for neither."""
     tx.run_all(_use, [{"page": page, "of_lesson": lesson.hash, "new_use": use} for page, lesson in pairs])
 
 
@@ -199,7 +202,7 @@ _proofs: Final = (
 
 
 def _examples(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, list[str]]:
-    """Return up to two proofs of each lesson, by its hash: lines "address = address"."""
+    """Return up to two proofs of each lesson, by the lesson's hash. A proof is a line "address = address"."""
     return {
         hashed: [f"{row.url} = {row.other_url}" for row in tx.all(_proofs, {"of_lesson": hashed})]
         for hashed in sorted(hashes)
@@ -219,7 +222,7 @@ _drop: Final = delete(evidence).where(
 
 
 def delete_uses(tx: Transaction, uses: Collection[Use]) -> None:
-    """Delete the evidence of uses. An address without other evidence then has no article."""
+    """Delete the evidence that the uses stored. An address without other evidence then means no article."""
     tx.run_all(
         _drop,
         [

@@ -1,8 +1,7 @@
 """Stores which article an address means: addresses, evidence, aliases, and the partition that follows from them.
 
-A component is a set of keys that evidence connects. `aggregator.identity.evidence` alone decides, from all the edges of
-a component, which of its keys are one article. This module loads the component and writes the result to the tables.
-Repeating that changes nothing.
+A component is a set of keys that evidence connects. `identity.evidence` alone decides which keys of a component are one
+article. This module loads the component and writes the result to the tables. Repeating that changes nothing.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ _alias_rows: Final = select(aliases).where(any_of(aliases.c.hash))
 
 
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
-    """Return the hashes of keys and addresses that need no fetch, each with the page of its article.
+    """Return the hashes that need no fetch since they mean a stored article, each with the page of the article.
 
-    A key that belongs to an article only by evidence is left out: its page is fetched, and the texts are compared.
-    Otherwise a wrong link in a feed or a page could lose an article. An address that one of our own requests passed is
-    included.
+    A hash in `urls` counts if the address is stored with an article. A hash in `keys` counts only if it is an article's
+    own key. A key that only evidence connects with an article does not count: if the evidence is a wrong link, its page
+    is another article.
     """
     return {
         row.hash: row.page_id
@@ -61,14 +60,14 @@ def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]
 
 
 def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
-    """Return the articles that these hashes mean, by hash. The hashes are those of keys and addresses."""
+    """Return the article that each hash (of a key or URL) means. Hashes that mean no article are left out."""
     return {row.hash: ArticleId(row.article_id) for row in tx.all_of(_alias_rows, hashes)}
 
 
 def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
-    """Store addresses with their keys. If a key already means an article, its address means this article, too.
+    """Store URLs with their keys. If a key already means an article, its URL means this article, too.
 
-    Return the articles of the keys, by hash.
+    Return the article of each key that has one, by the hash of the key.
     """
     rows = keep_urls(tx, [identities], at)
     owners = resolve(tx, (row["key_hash"] for row in rows))
@@ -77,7 +76,7 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
 
 
 def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime) -> list[dict[str, Any]]:
-    """Insert addresses with their keys; return the rows.
+    """Store URLs with their keys; return the rows.
 
     Each item of `seen` holds the identities of one text. Identities without a key are left out.
     """
@@ -116,13 +115,13 @@ _drop_aliases: Final = delete(aliases).where(aliases.c.article_id == bindparam("
 
 
 def drop_aliases(tx: Transaction, article: ArticleId) -> None:
-    """Delete all keys and addresses of this article from the aliases."""
+    """Delete the aliases of an article: no key or address means it any more."""
     tx.run(_drop_aliases, {"withdrawn": article})
 
 
 @cache
 def _pointing(dialect: str) -> Insert:
-    """Return the statement that writes an alias. An alias that is stored like this already is not written again."""
+    """Return the statement that stores an alias. It writes nothing if the alias already means this article."""
     statement = insert(dialect, aliases)
     means = statement.excluded.article_id
     return statement.on_conflict_do_update(
@@ -134,7 +133,7 @@ def _pointing(dialect: str) -> Insert:
 
 
 def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
-    """Store evidence. Evidence that is stored already stays as it is."""
+    """Store edges of evidence. An edge that is stored already stays as it is."""
     rows = [
         {
             "key_hash": key_hash(edge.key),
@@ -171,9 +170,9 @@ def load_edge(row: Row[Any]) -> Edge:
 
 
 def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge]]:
-    """Return the keys that evidence connects with `keys`, and all edges that touch them.
+    """Return the keys that evidence connects with `keys`, and all edges that have one of these keys.
 
-    An edge that never counts is returned, but connects nothing.
+    An edge that is refused in any case (`refusal_alone`) is returned, but connects nothing.
     """
     found: set[Key] = set(keys)
     edges: set[Edge] = set()
@@ -188,7 +187,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
 
 
 def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return those of the keys that have evidence, or may have some: the evidence of wp.me links is not stored."""
+    """Return those of the keys that have evidence or may have some. The evidence of WordPress keys is not stored."""
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
@@ -232,15 +231,16 @@ def repartition(
     unannounced: ArticleId | None = None,
     keep_urls: bool = False,
 ) -> Mapping[bytes, ArticleId]:
-    """Merge and split articles as the evidence about `keys`, and about the keys connected with them, says.
+    """Merge and split articles by the evidence about `keys` and about all keys connected with them.
 
     The evidence gives groups of keys. A group means one article: the oldest whose own key is in the group. An article
-    made from a later page of a multi-page article is chosen last. The others are merged into the chosen one; their rows
-    and texts stay, so that a split can restore them. `unannounced` is an article that this transaction inserted: no
-    change is stored if it is merged. With `keep_urls`, keys and addresses of a group without an article still mean
-    their earlier article.
+    made from a later page of a multi-page article is chosen last. The other articles are merged into the chosen one.
+    Their rows and texts stay, so that a split can restore them.
 
-    Return the articles of the keys, by the key's hash; keys without an article are left out.
+    `unannounced` is an article that this transaction inserted: its merge is not stored as a change. With `keep_urls`,
+    the keys of a group without an article still mean their earlier article.
+
+    Return the article of each key that has one, by the hash of the key.
     """
     found, edges = _component(tx, keys)
     by_key = {Key(row.key): row for row in tx.all_of(_owners, map(key_hash, found))}
@@ -271,7 +271,7 @@ def repartition(
 
 
 def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at: datetime) -> None:
-    """Store which evidence does not count, and why."""
+    """Store which edges do not count, each with the reason, as decisions."""
     made = [
         Decision(
             url=edge.key, key=edge.key, verdict="refused", rule=reason.value, detail=f"{edge.kind.value} {edge.other}"
@@ -282,7 +282,7 @@ def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at:
 
 
 def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
-    """Return the known facts about the texts of articles. There are none about a forgotten text."""
+    """Return the facts about the text of each article that was not forgotten, by the key of the article."""
     return {
         key: KeyFacts(text_hash=row.print_hash, title_hash=row.title_hash, sample=load_sample(row.sample))
         for key, row in by_key.items()
@@ -298,9 +298,9 @@ def _settle(
     by_key: Mapping[Key, Row[Any]],
     unannounced: ArticleId | None,
 ) -> None:
-    """Merge and split articles, and move aliases, as `wanted` says: it has the article of each key, by key hash.
+    """Merge and split articles, and move aliases. `wanted` has the article of each key, by the hash of the key.
 
-    The key hashes in `orphans` lose their article.
+    The keys with a hash in `orphans` have no article any more.
     """
     new_changes: list[dict[str, Any]] = []
     for row in sorted(by_key.values(), key=lambda row: row.n):
@@ -319,9 +319,9 @@ def _settle(
 
 
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
-    """Store which article each key (by its hash) and its addresses mean.
+    """Let the keys in `wanted` and their URLs mean these articles. Keys are given by their hashes.
 
-    The keys in `orphans` no longer mean an article.
+    The keys in `orphans` and their URLs mean no article any more.
     """
     urls = {row.url_hash: row.key_hash for row in tx.all_of(_urls_of_keys, [*wanted, *orphans])}
     set_aliases(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})

@@ -35,12 +35,12 @@ TitledText = tuple[bytes, bytes, str | None]  # the hashes of text and title, an
 
 
 def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[TitledText]:
-    """Return, for each fetched article with one of these texts: hash of the text, hash of the title, and the owner."""
+    """Return text hash, title hash and owner (`tenant`) of each fetched article with one of these texts."""
     return [(row.print_hash, row.title_hash, tenant(Key(row.key))) for row in tx.all_of(_titles, hashes)]
 
 
 def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
-    """Return the evidence that articles with the same text are one, and the keys of these articles."""
+    """Return the evidence that articles with this text are one, and the keys of all articles with this text."""
     rows = tx.all_of(_served, [text_hash])
     if len(rows) < 2:
         return set(), set()
@@ -63,7 +63,7 @@ def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
 
 
 def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges by equal text that do not count: an address's owner has the same text under another title."""
+    """Return the edges by equal text that do not count: the owner of one end has the text under several titles."""
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
     titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)

@@ -1,6 +1,6 @@
-"""WordPress short links (wp.me): the host of each blog, learnt from its pages, and the evidence that follows.
+"""WordPress short links (wp.me): stores the host of each blog, as its pages state it, and computes the evidence.
 
-This evidence is not stored. It follows from the stored blogs and links, so it ends when a second host claims a blog.
+The evidence is not stored. It follows from the stored blogs and links, so it ends when a second host claims a blog.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _known: Final = select(short_links.c.key_hash).where(any_of(short_links.c.key_ha
 
 
 def is_short_link(key: Key) -> bool:
-    """Return whether a key belongs to a wp.me short link to a post."""
+    """Return whether a key is a wp.me short link to a post."""
     return key.startswith(_PREFIX) and parse_wordpress_shortlink(key) is not None
 
 
 def is_wordpress(key: Key) -> bool:
-    """Return whether a key is that of a wp.me short link or a "?p=" address. Its evidence is computed, not stored."""
+    """Return whether a key is a wp.me link or a "?p=" address. The evidence about such keys is computed, not stored."""
     return key.startswith(_PREFIX) or post_of_key(key) is not None
 
 
@@ -51,7 +51,7 @@ def note_short_links(tx: Transaction, keys: Iterable[Key | None]) -> set[Key]:
 
 
 def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
-    """Store the host of a blog, as its page states it; return the keys whose evidence changes."""
+    """Store the host of a blog that a page states; return the keys whose evidence may change."""
     places = _at(tx, blog.number)
     if blog in places or len(places) > 1:  # more claims change nothing
         return set()
@@ -62,7 +62,7 @@ def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
 
 
 def wordpress_edges(tx: Transaction, keys: Iterable[Key]) -> set[Edge]:
-    """Return the evidence that touches these keys: wp.me links and "?p=" addresses."""
+    """Return the edges between wp.me links and "?p=" addresses that concern these keys."""
     edges: set[Edge] = set()
     for key in keys:
         if key.startswith(_PREFIX) and (post := parse_wordpress_shortlink(key)) is not None:

@@ -1,4 +1,4 @@
-"""Feed state, poll history and gaps; a fast path for polls that bring no entries."""
+"""Stores feed states, poll history and gaps, and has a fast path for polls without entries."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _outcome_columns: Final = tuple(column.name for column in polls.columns if colum
 
 @cache
 def _add_to_history(dialect: str) -> Insert:
-    """Return the INSERT of a poll. It replaces the feed's oldest poll once `_KEPT_POLLS` are stored."""
+    """Return the INSERT of a poll into the history. If the feed has `_KEPT_POLLS` polls, it replaces the oldest."""
     numbered = select(
         feeds.c.id,
         feeds.c.poll_count % _KEPT_POLLS,
@@ -76,9 +76,9 @@ def _add_to_history(dialect: str) -> Insert:
 
 
 def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]]) -> None:
-    """Save feed states, gaps and rows of history. A deleted feed stays deleted.
+    """Save feed states, gaps and rows of the poll history. A deleted feed stays deleted.
 
-    `saved` has, for each poll: its record, the feed's host, and the number of new entries.
+    Each item of `saved` is a poll, the feed's host, and the number of new entries.
     """
     tx.run_all(_save_states, [_state(record, host_id) for record, host_id, _ in saved])
     with_gaps = [record for record, _, _ in saved if record.gap is not None or record.filled_since is not None]
@@ -124,7 +124,7 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
-    """Return whether a poll writes only its feed's state and history: it has no entry, no gap and no new host."""
+    """Return whether only feed state and poll history are written: the poll has no entry, no gap and no new host."""
     is_alone = record.gap is None and record.filled_since is None and record.is_poll
     return is_alone and not record.sightings and record.host == claim.host
 
@@ -132,8 +132,8 @@ def is_bare(claim: Claim, record: PollRecord) -> bool:
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
     """Save polls for which `is_bare` is true, of any hosts, together. Most polls are of this kind.
 
-    None in the result: the claim is lost, and nothing was saved. `record_polls` would give the same result, with more
-    statements.
+    An item of the result is None if the claim of the poll is lost: nothing was saved. The result is that of
+    `record_polls`, with fewer statements.
     """
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]
@@ -143,7 +143,7 @@ def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]])
 
 
 def nothing_new(claim: Claim) -> PollRecorded:
-    """Return the outcome of a poll without entries."""
+    """Return the result of recording a poll without entries: no new entries, no new pages."""
     return PollRecorded(entries_new=0, new_pages=(), host_id=claim.host_id, known=0)
 
 

@@ -1,9 +1,9 @@
 """Matches the entries of a poll with the stored entries of the feed, even if their ids changed.
 
-An entry under an unknown id is matched with an older entry of the feed that leads to the same page. If the feed's own
-text is the article, both must also have the same title or the same words. An entry without a page is matched by its
-words. The older entry must be missing from the present document. So a changed id alone does not make an entry new. Ids
-also change when the parser stops trusting the feed's ids.
+An entry under an unknown id is matched with a stored entry for the same page, or with equal `content_hash`. The stored
+entry must be missing from the present document. If the feed's own text is the article, the title or `content_hash` must
+be the same. So a changed id alone does not make an entry new. Ids also change when the parser stops trusting the feed's
+ids.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EntryDraft:
 
     @property
     def url_hash(self) -> bytes:
-        """The hash of the address; empty without an address."""
+        """The hash of the entry's address; empty without an address."""
         return b"" if self.sighting.identity is None else key_hash(self.sighting.identity.url)
 
 
@@ -94,7 +94,7 @@ def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class MatchedEntry:
-    """An entry of the poll and the stored entry that it was matched with; `known` None: the entry is new."""
+    """An entry of the poll, and the stored entry `known` that it was matched with; None: the entry is new."""
 
     draft: EntryDraft
     entry_hash: bytes  # of the known entry, if that has another id
@@ -109,7 +109,7 @@ class MatchedEntry:
 
     @property
     def key(self) -> Key | None:
-        """The key of its address."""
+        """The key of the entry's address."""
         return self.draft.key
 
     @property
@@ -119,14 +119,14 @@ class MatchedEntry:
 
     @property
     def is_changed(self) -> bool:
-        """Return whether the words of the entry changed since it was stored."""
+        """Whether title, links, text or `updated` of the entry differ from those of the stored entry."""
         return self.known is not None and self.known.content_hash != self.sighting.content_hash
 
     @property
     def is_settled(self) -> bool:
-        """Return whether nothing is written for the entry: it is known and unchanged, and has its page or no key.
+        """Whether nothing is written for the entry: it is known and unchanged, and it has a page or needs none.
 
-        For a renamed entry only `updated` must be unchanged. An entry that was recognised under another id is written.
+        For a renamed entry only `updated` must be unchanged. An entry recognised by its page under a new id is written.
         """
         if self.known is not None and self.is_renamed:
             return bool(self.known.updated_at == self.sighting.entry.updated_at)
@@ -173,7 +173,7 @@ _of_words: Final = (
 
 
 def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
-    """Match entries under unknown ids with older entries of the feed. A match by the page is stored as a decision."""
+    """Match entries under unknown ids with stored entries of the feed. Store each match by the page as a decision."""
     unknown = [one for one in matched if one.known is None]
     paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in matched}
@@ -204,9 +204,9 @@ def _is_told_by_words(one: MatchedEntry) -> bool:
 
 
 def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
-    """Return whether an entry may match the older entry in `row`, which leads to the same page or has the same words.
+    """Return whether an entry may be the stored entry in `row`. Both have the same page or equal `content_hash`.
 
-    If the feed's text is the article, title or words must be the same.
+    If the feed's text is the article, the title or `content_hash` must be the same.
     """
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True
@@ -235,8 +235,8 @@ _words: Final = (
 def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
     """Mark known entries with the same title and text whose link differs only in the value of a parameter.
 
-    Some feeds put another value into the link at each poll. So the page of such an entry is not fetched again. An entry
-    whose page failed is not marked: its page is fetched at the new link.
+    Some feeds put another value into the link at each poll. The page of a marked entry is not fetched again. An entry
+    whose page failed is not marked, so that the page is fetched at the new link.
     """
     likely = {
         one.entry_hash: one.sighting.entry
@@ -263,9 +263,9 @@ _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages
 
 
 def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: str) -> set[Edge]:
-    """Return the evidence from entries with a new link under the same id and title, such as a corrected slug.
+    """Return the evidence from entries with a new link under the same id and title: old and new link are one article.
 
-    The title must be the same, because some feeds give one id to each top story in turn.
+    An entry under the same id with another title proves nothing: some feeds give one id to each top story in turn.
     """
     moved = [
         (one, one.known.page_id)
@@ -307,7 +307,7 @@ _pages_seen: Final = (
 
 
 def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-    """Return when the feed first showed each entry, or another entry with the same page. None: never before."""
+    """Return, for each entry, when the feed first showed it, or an entry with the same page; None: never before."""
     ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
     keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
     by_id = _first_seen(tx, _entries_seen, feed_id, ids)

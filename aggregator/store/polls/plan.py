@@ -1,6 +1,6 @@
-"""Plans the rows of a poll before its hosts are locked: entries, new pages, work on known pages.
+"""Plans what to write for a poll before its hosts are locked: entries, new pages, work on known pages.
 
-`record.py` writes them.
+`record.py` writes it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from aggregator.store.polls.shared_links import separate_entries
 
 @dataclass(frozen=True, slots=True)
 class PageWork:
-    """The work on a known page.
+    """The work on a known page that an entry of a poll causes.
 
-    "revisit": fetch it again at `at`. "extract": extract its entry's content again. "fetch": fetch it for the first
-    time, since only another feed's content is stored for it.
+    "revisit": fetch the page again at `at`. "extract": extract the content of its entry again. "fetch": fetch the page
+    for the first time, since only another feed's content is stored for it.
     """
 
     kind: Literal["revisit", "extract", "fetch"]
@@ -69,7 +69,7 @@ class PollWrite:
 
     @property
     def decisions(self) -> SourceDecisions:
-        """The decisions about the addresses of its entries. Renamed entries are left out."""
+        """The decisions about the addresses of the poll's entries. Renamed entries are left out."""
         made = [one.sighting.decisions for one in self.matched.entries if not one.is_renamed]
         return SourceDecisions(
             f"feed {self.record.feed_id}", list(chain.from_iterable(made)), is_first=self.matched.is_first
@@ -81,10 +81,10 @@ class PollWrite:
 
 
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split the indices `numbers` of `drafts` in two: drafts that can be saved together, and the rest.
+    """Split the indices `numbers` of `drafts` in two: polls that can be saved together, and the rest.
 
-    A draft that can be saved together with others shares no feed and no address with an earlier draft. Other drafts are
-    rare except in the first polls of many feeds.
+    Polls can be saved together if they have no feed and no address in common. The rest is small, except in the first
+    polls of many feeds.
     """
     taken: set[object] = set()
     disjoint: list[int] = []
@@ -104,9 +104,9 @@ _polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polle
 
 
 def match_entries(tx: Transaction, drafts: Sequence[PollDraft]) -> list[MatchedPoll]:
-    """Match the entries of each poll with stored entries; a feed that was never polled has none.
+    """Match the entries of each poll with the stored entries of its feed.
 
-    Entries that share a link, but are different articles, get keys of their own.
+    Entries that share a link, but are different articles, get keys of their own (`separate_entries`).
     """
     with_entries = [draft.record.feed_id for draft in drafts if draft.entries]
     never_polled = {row.id for row in tx.all_of(_polled_before, with_entries) if not row.polled}
@@ -142,7 +142,7 @@ _pages_by_id: Final = _pages.where(any_of(pages.c.id))
 
 
 def plan_polls(tx: Transaction, polls: Sequence[MatchedPoll]) -> list[PollWrite]:
-    """Return the rows to write for each poll.
+    """Return what to write for each poll.
 
     An entry leads to a known article, to a known page, or to a new page. An entry without a key leads to no page.
     """
@@ -190,7 +190,7 @@ def _plan_poll(
 def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[bytes, ArticleDraft]:
     """Return the articles of new pages whose whole text came with the feed, by the hash of the page's key.
 
-    If a stored entry leads to the same page, the stored entry is the article.
+    A page is left out if an entry of the poll that is stored already leads to it.
     """
     before = {one.key_hash for one in poll.entries if one.known is not None}
     return {
@@ -201,7 +201,7 @@ def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[b
 
 
 def _can_collect(sighting: Sighting) -> bool:
-    """Return whether an entry can become an article: it has a page to fetch, or content of its own."""
+    """Return whether an entry can become an article: it has a page to fetch, or the feed has its text."""
     if not sighting.from_feed:
         return sighting.url is not None
     return bool(sighting.entry.content or sighting.entry.summary)
@@ -210,9 +210,9 @@ def _can_collect(sighting: Sighting) -> bool:
 def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | None:
     """Return the work on a known page; None: there is none.
 
-    If the feed's text is the article and the entry has changed, the entry is extracted again. If `updated` of an entry
-    changed and the feed's pages are revisited, the page's next visit comes earlier. A page for which only another
-    feed's content is stored is fetched, if the pages of this feed are fetched.
+    A page for which only another feed's content is stored is fetched, if the pages of this feed are fetched. Other work
+    needs a changed entry. If the feed's text is the article, it is extracted again. If `updated` changed and the feed's
+    pages are revisited, the next visit of the page comes earlier.
     """
     record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):
@@ -230,7 +230,7 @@ def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | N
 
 
 def _stands_for_page(page: Row[Any]) -> bool:
-    """Return whether a page was never requested, since its article has, or will have, a feed's content."""
+    """Return whether a feed's content is, or will be, the article of a page that was never requested."""
     if page.fetched_at is not None or page.cause is not None:
         return False
     return page.state == "fetched" or bool(page.state == "done" and page.article_id == article_id(Key(page.key)))

@@ -1,6 +1,6 @@
-"""Turns a poll with entries into rows: feed state, history, entries and new pages, in one transaction.
+"""Writes polls with entries: feed state, history, entries, new pages and articles, in one transaction.
 
-A poll without entries becomes rows in `history.record_bare_polls`.
+`history.record_bare_polls` writes polls without entries.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_feeds_due, 
 
 
 def record_polls(tx: Transaction, drafts: Sequence[PollDraft]) -> Sequence[PollRecorded]:
-    """Save the whole outcome of several polls. The result is the same as if each poll was saved alone.
+    """Save all results of several polls. The result is the same as if each poll was saved alone.
 
-    Polls that have no address in common share their statements.
+    Polls that have no feed and no address in common are saved together, with fewer statements.
 
     Raises:
         LeaseLostError: a claim is lost; the transaction must not be committed.
@@ -105,7 +105,7 @@ def _record_articles(
 
 
 def _filter(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]) -> Settled:
-    """Apply the filters to the pages of entries for which something was written."""
+    """Apply the filters to the pages of all entries for which something was written."""
     touched = {row.id for row in added.values()}
     touched |= {page for poll in polls for page in poll.page_ids.values() if page is not None}
     return filter_recorded(tx, polls[-1].matched.draft.filters, touched)
@@ -118,7 +118,7 @@ def _note_addresses(
     articles: Mapping[PageId, ArticleRecorded],
     at: datetime,
 ) -> None:
-    """Store the addresses of entries. Addresses that were just stored with an article are left out."""
+    """Store the addresses of entries. Entries whose article was just stored with its addresses are left out."""
     identities = [
         one.sighting.identity
         for poll in polls
@@ -164,7 +164,7 @@ def _recorded(
 
 
 def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
-    """Return key and address of the new pages that will be fetched and whose feeds use lessons."""
+    """Return (key, address) of each new page that will be fetched and may use lessons, by the hash of the key."""
     return {
         hashed: (one.key, one.sighting.url)
         for poll in polls
@@ -175,9 +175,9 @@ def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
 
 
 def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
-    """Store the evidence that entries give about addresses; return the keys found by `doubted_keys`.
+    """Store the evidence that the entries give about addresses. Return the keys of entries that `doubted_keys` finds.
 
-    Take the identity lock if this poll may change articles.
+    Take the identity lock if these polls may change articles.
     """
     unsettled = [one for poll in polls for one in poll.unsettled]
     edges = {edge for one in unsettled for edge in one.sighting.edges}
@@ -247,7 +247,7 @@ def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
 def _add_pages(
     tx: Transaction, polls: Sequence[PollWrite], ids: Mapping[str, HostId], plan: VariantPlan
 ) -> dict[bytes, Row[Any]]:
-    """Insert the new pages and return them by key hash; another poll may have added one of them first."""
+    """Insert the new pages; return their rows by the hash of the key. Another poll may have inserted one first."""
     rows = []
     uses = plan.uses()
     for poll, hashed, one in [(its, hashed, new) for its in polls for hashed, new in its.new.items()]:
@@ -308,7 +308,7 @@ def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[by
 
 
 def _page_id(poll: PollWrite, one: MatchedEntry, added: Mapping[bytes, Row[Any]]) -> int | None:
-    """Return the page of an entry: the new page, else the page that was found for it, else its earlier page."""
+    """Return the id of an entry's page: the new page, else the planned one, else the page of the stored entry."""
     if one.key_hash in added:
         return int(added[one.key_hash].id)
     had = None if one.known is None else one.known.page_id

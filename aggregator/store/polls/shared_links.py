@@ -1,7 +1,7 @@
-"""Separates entries of one feed that link to one page but are different articles: warnings, change logs, notes.
+"""Separates entries of one feed that link to one page, but are different articles: warnings, change logs, notes.
 
-This concerns feeds whose own text is the article. The first entry has the address of the page. Each other entry with
-another text gets a key of its own. Entries with the same title or the same text are one article.
+This concerns feeds whose own text is the article. The first entry keeps the key of the page. Each other entry gets a
+key of its own, unless it has the title or the text of an entry that has the page's key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Words:
     text: str
 
     def are_those_of(self, other: _Words) -> bool:
-        """Return whether two entries are one article under two ids."""
+        """Return whether two entries with the same link are one article: the text or the title is the same."""
         return self.text == other.text or (bool(self.title) and self.title == other.title)
 
 
@@ -52,9 +52,9 @@ _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 def separate_entries(
     tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
 ) -> list[MatchedEntry]:
-    """Return the entries in the same order. An entry that shares only its link with another gets a key of its own.
+    """Return the entries in the same order. An entry that shares a link with a different article gets a key of its own.
 
-    `is_known`: the feed has stored entries. They are compared, too.
+    `is_known`: the feed was polled before, so its stored entries are compared, too.
     """
     sharing = [one for one in matched if _may_share(one)]
     if not sharing or (not is_known and len({one.key_hash for one in sharing}) == len(sharing)):
@@ -86,7 +86,7 @@ def _may_share(one: MatchedEntry) -> bool:
 
 
 def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[MatchedEntry]) -> list[Row[Any]]:
-    """Return the feed's stored entries on the pages of `sharing`, by their present or earlier links."""
+    """Return the feed's stored entries for the pages to which `sharing` lead now or led before."""
     known = {one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None}
     rows = tx.all_of(_of_links, {one.key_hash for one in sharing}, {"feed": feed_id})
     rows += tx.all_of(_of_pages, known, {"feed": feed_id})
@@ -113,7 +113,7 @@ def _with_own_key(one: MatchedEntry, feed_url: str) -> MatchedEntry:
 
 
 def _under(sighting: Sighting, identity: Identity) -> Sighting:
-    """Return the sighting with `identity` in place of the shared address, and without evidence about that address."""
+    """Return the sighting with `identity` in place of the shared address, and without evidence."""
     decision = Decision(
         url=identity.url, key=identity.key, verdict="announced", rule=_SHARED, detail=sighting.url or ""
     )

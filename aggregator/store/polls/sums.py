@@ -1,4 +1,4 @@
-"""Sums of the polls of each feed, for `aggregator plan`: of all feeds, or of a random sample."""
+"""Sums of the stored polls of each feed, for `aggregator plan`."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ _found: Final = (
 
 
 def poll_histories(tx: Transaction, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-    """Return the number of polled feeds, and the sums of at most `limit` of them in the order of their ids.
+    """Return the number of feeds polled with success at least once, and the sums of at most `limit` of them.
 
-    The same store gives the same sample. Each feed is equally likely to be in it.
+    Disabled and gone feeds are left out. The sums are ordered by feed id. If there are more feeds than `limit`, the
+    sums are of a random sample, and the same store gives the same sample.
     """
     ids = [row.id for row in tx.all(_polled)]
     drawn = sorted(Random(0).sample(ids, limit)) if len(ids) > limit else ids  # noqa: S311 - guards nothing
@@ -62,7 +63,7 @@ def poll_histories(tx: Transaction, limit: int = 5_000) -> tuple[int, tuple[Feed
 def _poll_sums(row: Row[Any], found_at: Sequence[datetime]) -> PollSums:
     """Return the sums of a feed's polls.
 
-    If no size of a poll with entries is stored, such a poll counts as large as any other.
+    If no poll with new entries has a stored size, such polls count as large as the others.
     """
     bytes_else = float(row.bytes_else or 0)
     return PollSums(

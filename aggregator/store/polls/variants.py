@@ -1,7 +1,7 @@
-"""Decides about new pages whose address may be a variant of a known address: fetch, hold back, or join to its article.
+"""Decides about new pages whose address may be a variant of another address: fetch, hold back, or join to its article.
 
-The decision is made before the pages are inserted. The fetched pages prove or disprove lessons:
-`articles/lessons/settling.py`.
+The decision is made before the pages are inserted. `articles/lessons/settling.py` judges the lessons later, by the
+fetched pages.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _relatives: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A page that a new page may be a variant of: stored (with `page_id`), or new in this transaction."""
+    """A page of which a new page may be a variant. It is stored (with `page_id`), or new in this transaction (None)."""
 
     key: Key
     hashed: bytes
@@ -56,7 +56,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A new page, and the page `other` that it may be a variant of by `lesson`."""
+    """A new page, and a page `other`. By `lesson` both may be one article."""
 
     hashed: bytes
     key: Key
@@ -68,10 +68,10 @@ class _Pair:
 
 @dataclass(slots=True)
 class VariantPlan:
-    """What is done with new pages whose address may be a variant of another page's address.
+    """The decisions about new pages whose address may be a variant of another address.
 
-    A pair with the use `HELD` holds its page back; `TAKEN` joins it to a known article. All other pages are fetched.
-    `families` is by the hash of the page's key, `standings` by the hash of the lesson.
+    A pair with the use `HELD` holds its new page back; `TAKEN` joins it to a known article. All other pages are
+    fetched. `families` is by the hash of the page's key, `standings` by the hash of the lesson.
     """
 
     families: dict[bytes, bytes] = field(default_factory=dict)
@@ -80,13 +80,13 @@ class VariantPlan:
     used: set[bytes] = field(default_factory=set)  # lessons
 
     def uses(self) -> dict[bytes, str]:
-        """Return the use of each page with a pair, by the hash of the page's key: `HELD`, `TAKEN`, or ""."""
+        """Return the use of each new page in a pair, by the hash of the page's key: `HELD`, `TAKEN`, or ""."""
         found = {pair.hashed: "" for pair in self.pairs}
         return found | {pair.hashed: pair.use for pair in self.pairs if pair.use}
 
     @property
     def takes(self) -> bool:
-        """Whether some address is joined to a known article."""
+        """Whether at least one page is joined to a known article."""
         return any(pair.use == TAKEN for pair in self.pairs)
 
 
@@ -128,9 +128,9 @@ _declaring: Final = (
 
 
 def _declared(tx: Transaction, new: Iterable[bytes]) -> dict[bytes, list[tuple[_Member, Lesson]]]:
-    """Return the pages with an article that declare a new address as their own, each with the lesson that follows.
+    """Return, for each new address, the pages with an article that declare it as their own, each with the lesson.
 
-    They are listed by the hash of the new address's key.
+    The dict is by the hash of the new address's key.
     """
     found: dict[bytes, list[tuple[_Member, Lesson]]] = defaultdict(list)
     for row in tx.all_of(_declaring, new):
@@ -173,9 +173,9 @@ def _decide(
 def _uses(
     plan: VariantPlan, related: Sequence[tuple[_Member, Lesson]], *, is_one: bool, now: datetime
 ) -> list[tuple[_Member, Lesson, str]]:
-    """Return the pages and lessons to pair a new page with, and the use of each pair: "", `HELD` or `TAKEN`.
+    """Return the pairs of a new page: the other page, the lesson, and the use ("", `HELD` or `TAKEN`).
 
-    `is_one`: the pages in `related` lead to one article.
+    `related` are the pages and lessons to choose from. `is_one`: all of them have one and the same article.
     """
     for one, lesson in related:
         standing = plan.standings[lesson.hash]
@@ -196,10 +196,7 @@ def _uses(
 
 
 def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> None:
-    """Store each new page together with the page it may be a variant of; join pages to known articles as planned.
-
-    The pages must already be in the store.
-    """
+    """Store the pairs of the plan, and join pages to known articles as planned. The pages must already be stored."""
     if not plan.pairs:
         return
     add_lessons(tx, {pair.lesson for pair in plan.pairs})
