@@ -20,9 +20,9 @@ _BATCH = 200  # changes per delivery; a crash repeats no more than these
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The result of `publish`: how many changes were numbered, and how many deliveries of a change were made.
+    """The result of `publish`. `delivered` counts a change once for each sink that got it.
 
-    `held` False: nothing was done, since another process was publishing for the whole `wait`.
+    `held` False: another process was publishing during the whole `wait`, so nothing was done.
     """
 
     held: bool

@@ -126,7 +126,7 @@ def _facts_fields(facts: PageFacts | None) -> Record:
 
 
 def json_line(record: Mapping[str, object]) -> str:
-    """Return the record as one line of JSON, valid in UTF-8. Characters that could end the line are escaped."""
+    """Return the record as one line of JSON. Characters that could end the line, and lone surrogates, are escaped."""
     return json_bytes(record).decode()
 
 

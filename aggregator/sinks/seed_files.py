@@ -34,9 +34,9 @@ class SeedFiles:
 
     @cached_property
     def folder(self) -> str:
-        """The folder's id, kept in a file in it.
+        """The id of the folder, stored in a file in the folder.
 
-        If the folder was emptied, the id is new, and it gets all articles again.
+        A folder that was emptied gets a new id, and then all articles again.
         """
         return folder_id(self._root)
 

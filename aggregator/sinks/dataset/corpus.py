@@ -16,9 +16,10 @@ Progress = Callable[[Iterable[Article]], Iterator[Article]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """The store as it is at one moment. `raw` reads a raw page by its content hash; None: it is not kept.
+    """A snapshot of the store, and the filters of an export.
 
-    `progress` wraps the selected articles, to show how many have been read.
+    `raw` returns the bytes of a raw page by its content hash; None: they are not kept. `progress` shows how many
+    articles have been read.
     """
 
     snapshot: Snapshot
@@ -27,7 +28,7 @@ class Corpus:
     progress: Progress = iter
 
     def selected(self) -> Iterator[Article]:
-        """Yield the articles that the selection takes, the first seen first."""
+        """Yield the articles that `selection` takes, in the order in which they were first seen."""
         wanted = ArticleFilter(since=self.selection.since, until=self.selection.until, feed=self.selection.feed)
         return self.progress(select(lambda: self.snapshot.articles(wanted), self.selection))
 

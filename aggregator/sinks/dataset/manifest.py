@@ -42,7 +42,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a dataset's folder contains, by which options it was made, and from which state of the store."""
+    """The files and articles of a dataset, the options of its export, and the state of the store at that time."""
 
     state: Position
     formats: tuple[str, ...]
@@ -56,7 +56,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestDiff:
-    """The ids of the articles that differ between an old and a new dataset, in the order of these datasets."""
+    """The ids of the articles that were added, changed or removed between an old and a new dataset."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -114,10 +114,7 @@ def _iso(at: Any) -> str | None:  # Any: a time or None
 
 
 def write_data_package(folder: Path, manifest: Manifest) -> None:
-    """Write `datapackage.json` to `folder` (specs.frictionlessdata.io/data-package, read 2026-11).
-
-    It lists the files.
-    """
+    """Write `datapackage.json`, which lists the files (specs.frictionlessdata.io/data-package, read 2026-11)."""
     head = {"profile": "data-package", "name": "news-corpus", "title": "Articles collected from feeds"}
     with replaced_file(folder / "datapackage.json") as stream:
         stream.write(_open(head) + b',\n "resources": [')
@@ -158,7 +155,7 @@ def read_hashes(path: Path) -> dict[str, str]:
 
 
 def compare(old: Mapping[str, str], new: Mapping[str, str]) -> ManifestDiff:
-    """Return which articles differ between two datasets. `old` and `new` have the content hashes by article id."""
+    """Return the difference between two datasets, each given as a content hash for each article id."""
     return ManifestDiff(
         added=tuple(name for name in new if name not in old),
         changed=tuple(name for name, digest in new.items() if old.get(name, digest) != digest),

@@ -61,9 +61,9 @@ def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
-    """Return whether the article passes all filters except `feed`, which the store applies, and `dedup`.
+    """Return whether the article passes the filters that need no other article.
 
-    `dedup` needs all articles, since it compares them.
+    `feed` and `dedup` are not tested: the store applies `feed`, and `dedup` compares all articles.
     """
     facts = article.content.facts
     return (
@@ -93,16 +93,16 @@ def speaks(language: str, wanted: str) -> bool:
 
 
 class Clusters:
-    """Groups articles that are near duplicates of one another.
+    """Finds the cluster of each article: the group of its near duplicates.
 
-    They must be passed in the order of their first sighting.
+    The articles must come in the order in which they were first seen.
     """
 
     def __init__(self) -> None:
         self._groups: dict[ArticleId, ArticleId] = {}
 
     def group_of(self, article: Article) -> ArticleId:
-        """Return the id of the article's group: the id of the group's first article."""
+        """Return the id of the first article in the group (cluster) of `article`."""
         near = article.near_duplicate_of
         if near is None:
             return article.id
@@ -111,10 +111,7 @@ class Clusters:
 
 
 def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
-    """Yield the first of `articles` in each group of near duplicates.
-
-    An article without near duplicates is a group of its own.
-    """
+    """Yield the first article of each cluster. An article without near duplicates is a cluster of its own."""
     clusters = Clusters()
     given: set[ArticleId] = set()
     for article in articles:
@@ -125,9 +122,9 @@ def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
 
 
 def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
-    """Yield, of each group of near duplicates, the article with the longest body; of equally long ones the earliest.
+    """Yield the article with the longest body of each cluster; if several are as long, the earliest.
 
-    An article without near duplicates is a group of its own.
+    An article without near duplicates is a cluster of its own.
     """
     clusters = Clusters()
     longest: dict[ArticleId, tuple[int, ArticleId]] = {}

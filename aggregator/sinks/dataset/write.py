@@ -1,7 +1,7 @@
-"""Writes a dataset: articles in a folder, in files of one month each, with a manifest and a card.
+"""Writes a dataset: a folder with files of articles for each month and format, a manifest and a card.
 
-The folder is complete or absent. Files are written to `.NAME.partial` beside it, and a later call resumes there. All
-times come from the store and none from the clock: the same store gives the same bytes.
+The folder is complete or absent. The files are first written to `.NAME.partial` beside it. If a call is killed, the
+next one continues there. All times come from the store and none from the clock: the same store gives the same bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRequest:
-    """The options of a dataset. `replace`: a dataset that is in `folder` already is replaced."""
+    """The options of a dataset. `replace`: the new dataset may replace an old one in `folder`."""
 
     folder: Path
     formats: tuple[Format, ...]
@@ -47,9 +47,9 @@ class DatasetRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetReport:
-    """The result of `write_dataset`. `resumed` counts the months that an earlier call had written completely.
+    """The result of `write_dataset`. `resumed` is the number of months whose files an earlier call had written.
 
-    `started_again`: an earlier call's files were discarded, since options or store have changed.
+    `started_again`: the files of an earlier call were deleted, since the options or the store have changed.
     """
 
     articles: int
@@ -78,7 +78,7 @@ def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
 
 
 class _OtherStateError(Exception):
-    """A month of an earlier call has other articles than the store has now."""
+    """The articles that an earlier call wrote for a month differ from those in the store now."""
 
 
 def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> DatasetReport:
@@ -215,10 +215,9 @@ class _Work:
 
     @classmethod
     def open(cls, folder: Path, fingerprint: str, *, resumes: bool) -> tuple[_Work, bool]:
-        """Return the work in `folder`, and whether files of an earlier call were discarded.
+        """Return the work in `folder`, and whether files of an earlier call were deleted.
 
-        The earlier work is resumed if `resumes` is set and its fingerprint is the same. Otherwise the folder is
-        emptied.
+        They are kept if `resumes` is set and the fingerprint is the same. Otherwise the folder is emptied.
         """
         state = _read_state(_state_path(folder))
         if resumes and folder.is_dir() and state.get("fingerprint") == fingerprint:
@@ -302,9 +301,9 @@ def _put_in_place(folder: Path, partial: Path) -> None:
 
 
 def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
-    """Clean up after an earlier call that was killed while it put the folder in its place.
+    """Clean up after an earlier call that was killed in `_put_in_place`.
 
-    Return that call's report if it had completed this very dataset; None: the dataset has still to be written.
+    Return the report if that call had completed the dataset of this `request`; None: it must be written.
     """
     folder = request.folder
     partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")

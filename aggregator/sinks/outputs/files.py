@@ -21,9 +21,9 @@ class FilesOutput:
 
     @property
     def folder(self) -> str:
-        """The folder's id, kept in a file in it.
+        """The id of the folder, stored in a file in the folder.
 
-        If the folder is new or was emptied, the id is new: it gets all articles.
+        A folder that is new or was emptied gets a new id, and then all articles.
 
         Raises:
             DeliveryError: the folder cannot be used.

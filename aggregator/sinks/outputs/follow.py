@@ -59,9 +59,10 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The result of one `advance`. `delivered` counts the changes; `problem` "": the delivery did not fail.
+    """The result of `Follower.advance`.
 
-    `wait` is the time after which another `advance` may succeed.
+    `delivered` is the number of changes delivered. `wait` is the time after which another call may succeed. `problem`
+    is the error of a delivery that failed, or "".
     """
 
     delivered: int = 0
@@ -71,10 +72,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """The waits of a `Follower`.
+    """How long a `Follower` waits.
 
-    `first` is the wait after the first failure. No later wait exceeds `longest`, unless the receiver asks for more.
-    `look` is the pause before it looks for new changes again.
+    `first` is the wait after the first failure, `longest` the limit of later ones, unless the receiver asks for more.
+    `look` is the pause between two looks for new changes.
     """
 
     first: timedelta = timedelta(seconds=5)
@@ -95,10 +96,7 @@ class Follower:
         self._not_before = 0.0  # by the monotonic clock
 
     def advance(self) -> Progress:
-        """Deliver the next batch.
-
-        It is not tried during the wait after a failure, or while another process delivers.
-        """
+        """Deliver the next batch. Deliver nothing while the wait after a failure lasts or another process delivers."""
         left = self._not_before - self._clock.monotonic()
         if left > 0:
             return Progress(wait=timedelta(seconds=left))
@@ -120,7 +118,7 @@ class Follower:
     def _back_off(self, error: DeliveryError) -> Progress:
         """Begin the wait after a failure. The wait doubles with each failure in a row, up to `Waits.longest`.
 
-        It is never shorter than the wait for which the receiver asks.
+        If the receiver asks for a longer wait, that wait is used.
         """
         wait = max(min(self._waits.first * 2 ** min(self._failures, 16), self._waits.longest), error.retry_after)
         self._failures += 1
@@ -143,10 +141,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputState:
-    """The state of an output.
-
-    `behind` is how many changes it lacks; `problem` says why it fails ("": it does not fail).
-    """
+    """The number of changes that an output lacks (`behind`), and why it fails (`problem`, "" while it works)."""
 
     name: str
     behind: int
@@ -174,5 +169,5 @@ def output_states(store: Store) -> tuple[OutputState, ...]:
 
 
 def fact_name(output: str) -> str:
-    """Return the name of the stored fact that says why an output fails. The fact is "" while the output works."""
+    """Return the name of the stored fact that tells why `output` fails. The fact is "" while the output works."""
     return f"output {output}"

@@ -1,4 +1,4 @@
-"""Writes changes as lines of JSON; the output that appends these lines to a file per day."""
+"""Writes changes as lines of JSON. `JsonlOutput` appends the lines to a file for each day."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from aggregator.sinks.records import TextChoice, change_record, json_bytes
 
 
 def change_lines(changes: Sequence[Change], epoch: str, text: TextChoice) -> bytes:
-    """Return a line of JSON for each change.
-
-    Each has the change's number (`change_seq`) and the epoch of the number.
-    """
+    """Return a line of JSON for each change, with its number (`change_seq`) and `epoch`, which identifies the store."""
     return b"".join(json_bytes({**change_record(change, text), "epoch": epoch}) + b"\n" for change in changes)
 
 
@@ -55,7 +52,7 @@ class JsonlOutput:
 
 
 def _end_of_whole_lines(path: Path) -> int:
-    """Return the size in bytes that the file has without its last line, if a crash cut that line off."""
+    """Return the number of bytes up to the last LF in the file. A crash may have left a part of a line after it."""
     end = path.stat().st_size
     with path.open("rb") as stream:
         while end > 0:
