@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 class Counters:
-    """Counts by name, for many threads. `snapshot` returns a copy, so nobody iterates over counts that change."""
+    """Counts by name. Any thread may increase or read them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

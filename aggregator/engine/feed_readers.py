@@ -44,8 +44,8 @@ def longest_parse(timeout: timedelta) -> timedelta:
 class AnswerReader:
     """The `FeedReader` of both engines. `rules` and `feed_rules` have the rules of single feeds, by the feed's address.
 
-    A worker process parses each answer of over 1 MB. Workers also parse the first answers of new feeds, once there were
-    twenty of these. If an answer hangs or crashes its worker, only its own feed is unreadable.
+    A worker process parses each answer of over 1 MB. From the twentieth new feed on, workers also parse the first
+    answers of new feeds. If an answer hangs or crashes its worker, only its own feed is unreadable.
     """
 
     def __init__(
@@ -87,10 +87,7 @@ class AnswerReader:
             return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
 
     def _has_workers(self) -> bool:
-        """Count the first answer of a new feed; return whether a worker can begin at once.
-
-        After twenty such answers the workers are started.
-        """
+        """Return whether the workers have started. Each call is for a new feed; the twentieth starts them."""
         if next(self._first_answers) >= _MANY:
             self._pool.warm_up(lambda: None)
         return self._pool.is_warm

@@ -20,10 +20,7 @@ _PATIENCE = 2.0  # seconds to wait for the queue at the end
 
 
 class FleetEngine:
-    """One process of a fleet.
-
-    It adds jobs to the queue, does jobs of the queue, and connects to the database at `uri`.
-    """
+    """One process of a fleet: it adds jobs to the queue, and runs jobs from the queue in the database at `uri`."""
 
     def __init__(self, visits: VisitRunner, store: SqlStore, uri: str) -> None:
         self.visits = visits
@@ -39,11 +36,11 @@ class FleetEngine:
 
     @property
     def share(self) -> float:
-        """This process's part of all polls: its number of threads divided by the fleet's."""
+        """The part of all polls that this process makes: its threads divided by the threads of the fleet."""
         return self.visits.workers / max(self._fleet, self.visits.workers)
 
     def fill(self) -> int:
-        """Queue visits to due hosts, unless another process is doing so just now; return how many. Then take jobs."""
+        """Queue visits to due hosts, and start to take jobs. Return how many visits were queued."""
         if self.visits.stopping:
             return 0
         queued = self._fill_queue()
@@ -88,9 +85,9 @@ class FleetEngine:
     # --- visits ------------------------------------------------------------------------------------------------------
 
     def _start_worker(self) -> None:
-        """Take jobs, in as many threads as `VisitRunner.workers` says.
+        """Start a `JobWorker` with `VisitRunner.workers` threads, unless one runs.
 
-        If this number has changed, the present worker is ended, and the next call starts another one.
+        If the number of threads has changed, end the running worker; a later call starts the next one.
         """
         if self._thread is not None and self._thread.is_alive():
             if self._worker is not None and self._worker.threads != self.visits.workers:
@@ -107,7 +104,7 @@ class FleetEngine:
             self.visits.fail(error)
 
     def _run_job(self, host_id: HostId, token: int) -> None:
-        """Do one job: visit the host, unless the claim of the job (`token`) is no longer the current one."""
+        """Visit the host of a job. Do nothing if `token` is no longer that of the current claim."""
         visits = self.visits
         try:
             claim = self._store.resume(host_id, token, visits.context.policy.lease)

@@ -1,6 +1,6 @@
 """Follows lists of feeds that others maintain: fetches the lists and keeps their feeds in the store.
 
-The last answer that could be read counts. An answer that is unreadable, cut off or empty changes nothing.
+If a list is unreadable, cut off or empty, its feeds stay as they were.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ _END_OF_OPML: Final = b"</opml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListState:
-    """The stored state of a list. `stamp` tells which version of a file was read last. `problem` "": reading worked.
+    """The stored state of a list. `next_at` is when the list is due; None: now.
 
-    `since` is the time of the first failure in a row. `next_at` is when the list is due.
+    `stamp` identifies the version of a file that was read last. `problem` says why the list could not be read ("": it
+    was read), and `since` is the time of the first failure in a row.
     """
 
     next_at: datetime | None = None
@@ -56,7 +57,7 @@ class ListState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTerms:
-    """The limits of the request for a list. After the request its host gets no other one for the time `pace`."""
+    """The limits of the request for a list. `pace` is the pause after the request, before its host gets another one."""
 
     max_bytes: int
     deadline: timedelta
@@ -74,7 +75,7 @@ def read_state(store: Store, place: str) -> ListState:
 
 
 def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription, ...]:
-    """Return the feeds of `lists`. Each has the tags of all lists that contain it, and the tags that it has in them."""
+    """Return the feeds of `lists`, each once. A feed has the tags that the lists give it, and the tags of these lists."""
     found: dict[str, Subscription] = {}
     for one in lists:
         for feed in read_state(store, one.place).feeds:
@@ -91,10 +92,7 @@ def failing_lists(store: Store, lists: Iterable[FollowedList]) -> tuple[tuple[st
 
 
 def follow(store: Store, fetcher: Fetcher, one: FollowedList, terms: ListTerms) -> bool:
-    """Read the list if it is due; return whether its feeds changed.
-
-    If its host cannot be claimed now, it is read later.
-    """
+    """Read the list if it is due and its host can be claimed; return whether the list's feeds changed."""
     state, now = read_state(store, one.place), store.now()
     if one.is_file:
         return _follow_file(store, one, state, now)
@@ -164,9 +162,9 @@ def _after_answer(one: FollowedList, state: ListState, result: FetchResult, now:
 
 
 def _after_reading(one: FollowedList, state: ListState, data: bytes, now: datetime) -> ListState:
-    """Return the state of the list after reading `data`, its content.
+    """Return the state of the list after reading its content, `data`.
 
-    OPML without its end tag counts as a failure. Otherwise the feeds that were cut off would count as removed.
+    OPML without its end tag is a failure. Otherwise feeds in the missing part would count as removed.
     """
     try:
         found = read_list(data)

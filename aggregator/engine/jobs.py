@@ -49,7 +49,7 @@ def _translated() -> Iterator[None]:
 class JobQueue:
     """Adds jobs to the queue, within a transaction of the store. It implements `store.queue.fleet.VisitQueue`.
 
-    The version of Procrastinate's tables is the name of its last migration. A comment on one of the tables keeps it.
+    The version of Procrastinate's tables is the name of its last migration, stored as the comment on one table.
     """
 
     def __init__(self) -> None:

@@ -103,8 +103,8 @@ class LocalEngine:
     def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
         """Visit the claimed host; False: the visit failed.
 
-        In a `run-once`, a host whose work is done, that is backed off, or whose limit of pages is used up leaves
-        `scope`.
+        A `run-once` then drops the host from `scope` if nothing is left to do there: its work is done, it is backed
+        off, or its limit of pages is used up.
         """
         visits, host = self.visits, claim.host_id
         asked = self._pages_asked[host] if scope is not None else 0

@@ -21,7 +21,7 @@ _PROPERTY = "busy_threshold"  # budget and threshold, separated by a blank; belo
 
 
 def restore_threshold(store: Store, policy: PollPolicy) -> PollPolicy:
-    """Return `policy` with the stored threshold if it was found for the same budget; otherwise `policy` unchanged."""
+    """Return `policy` with the stored threshold. If that was stored for another budget, return `policy` unchanged."""
     budget, _, threshold = (store.read_fact(_PROPERTY) or "").partition(" ")
     if not threshold or float(budget) != policy.budget:
         return policy
@@ -45,8 +45,8 @@ class PollBudget:
     def adjust(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
         """Return `policy` with a new threshold, and store the threshold.
 
-        The polls since the last call are compared with the budget for `feeds` feeds without a fixed interval in the
-        time `elapsed`. Then the count starts again from 0. In a fleet, `feeds` is this process's share of such feeds.
+        `elapsed` is the time since the last call, and `feeds` the number of feeds without a fixed interval (in a
+        fleet, this process's share of them). The polls counted in that time are compared with their budget.
 
         Raises:
             StorageError: the threshold could not be stored.

@@ -50,16 +50,13 @@ class WorkerPool:
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run `function` in a worker, within the pool's time limit.
-
-        After that the worker is killed and the future fails.
-        """
+        """Run `function` in a worker, as `submit_within` does, with the pool's time limit."""
         return self.submit_within(self.timeout, function, *args, **kwargs)
 
     def submit_within(
         self, timeout: timedelta, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        """Run `function` in a worker, within `timeout`. After that the worker is killed and the future fails."""
+        """Run `function` in a worker. If it takes longer than `timeout`, its worker is killed and the future fails."""
         self.mend()
         with self._lock:
             return self._submit(timeout, function, *args, **kwargs)
@@ -100,9 +97,9 @@ class WorkerPool:
             self._end()
 
     def mend(self) -> None:
-        """If Pebble has stopped the pool, cancel the pool's tasks; the next task starts new workers.
+        """If Pebble has stopped the pool after an error, cancel all tasks. The next task starts new workers.
 
-        Pebble never runs a task that was submitted while its pool was breaking.
+        Without this, tasks submitted while the pool stopped would never finish.
         """
         with self._lock:
             if self._pool is not None and not self._pool.active:
@@ -154,7 +151,7 @@ def interrupts_blocked() -> Iterator[None]:
 
 
 def _nothing() -> None:
-    """Do nothing: the first task, whose end shows that the workers have started."""
+    """Do nothing. This is the first task: when it ends, the workers have started."""
 
 
 def _lower_priority(nice: Callable[[int], int] = os.nice) -> None:
@@ -187,10 +184,7 @@ def result_of(future: Future[T]) -> T | PageFailed | None:
 
 
 def failure_of(error: BaseException) -> PageFailed | None:
-    """Return the cause of a task's failure by its exception.
-
-    None: it was cancelled, so nothing is known about its bytes.
-    """
+    """Return the failure of a task that ended with `error`. None: it was cancelled, so its bytes may be good."""
     match error:
         case CancelledError() | BrokenProcessPool():
             return None

@@ -34,7 +34,7 @@ class Engine(Protocol):
         """The part of all polls that this process makes: 1 on one machine, less in a fleet."""
 
     def fill(self) -> int:
-        """Claim as many due hosts as can be visited soon, and have them visited; return how many.
+        """Claim as many due hosts as can be visited soon, and start or queue their visits; return how many.
 
         Raises:
             StorageError: the store failed.
@@ -104,7 +104,7 @@ class VisitRunner:
             self._running[claim.host_id] = claim
 
     def finish(self, done: Claim, taken: Claim | None = None) -> None:
-        """Note that the visit of `done` has ended. `taken`: the visit of this claim begins in the same thread."""
+        """Note that the visit of the claim `done` has ended, and that the visit of `taken`, if given, begins."""
         with self._lock:
             if self._running.get(done.host_id) is done:
                 del self._running[done.host_id]
@@ -126,8 +126,7 @@ class VisitRunner:
     ) -> VisitReport | None:
         """Visit the claimed host; None: the visit failed. `length` replaces the policy's time limit of a visit.
 
-        `take_error` returns a failure of the store or the disk. After a bug, only this visit ends, and its lease runs
-        out.
+        If the store or the disk failed, `take_error` returns the error. A bug is logged, and ends this visit alone.
         """
         context = self.context
         if length is not None:
@@ -178,11 +177,11 @@ class VisitRunner:
 
     @property
     def error(self) -> BaseException | None:
-        """The last error that `take_error` has not returned yet, or None."""
+        """The error that `take_error` would return now."""
         return self._error
 
     def take_error(self) -> BaseException | None:
-        """Return the last error since the previous call, or None."""
+        """Return the last error of the store or the disk since the previous call, or None."""
         error, self._error = self._error, None
         return error
 
