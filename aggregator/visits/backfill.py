@@ -59,11 +59,10 @@ def request_of(feed: Feed, source: Source, settings: PollSettings) -> FetchReque
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContent:
-    """The content of an answer that may have lost entries.
+    """The content of the answer for one source, in which lost entries may be found.
 
-    `entries_seen` is None if the answer is neither a feed nor a news sitemap. `candidates` are the entries in it that
-    may be lost ones: `decide` needs the time when each was first seen. `instead` are the sources that the answer names,
-    such as the next older page of the feed, or the sitemaps of an index.
+    `entries_seen` is None if the answer is neither a feed nor a news sitemap. `candidates` are the entries that the gap
+    may have lost. `instead` are the sources to request next: an older page of the feed, or the sitemaps of an index.
     """
 
     entries_seen: int | None = None
@@ -72,7 +71,7 @@ class SourceContent:
 
 
 def read_source(feed: Feed, fill: GapFill, result: FetchResult, read: FeedReader, now: datetime) -> SourceContent:
-    """Return the content of `result`, the answer of the first of `fill.sources`."""
+    """Return the content of `result`, the answer for the first of `fill.sources`."""
     match result:
         case Fetched() if (
             fill.sources[0].kind == "sitemap"
@@ -105,9 +104,9 @@ def decide(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return what to record after the request for the first of `fill.sources`: entries, a retry, or the next source.
+    """Return the record of `result`, the answer for the first of `fill.sources`: entries, a retry, or the next source.
 
-    `first_seen` tells when the feed first showed each of `content.candidates`; None: never.
+    `first_seen` has, for each of `content.candidates`, the time when the feed first showed it; None: never.
     """
     asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
     match result:
@@ -149,7 +148,7 @@ def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
 
 
 def resolve_sitemaps(feed: Feed, fill: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
-    """Return the record that replaces a site, the first of `fill.sources`, by sitemaps of its robots.txt (`named`)."""
+    """Return the record that replaces the first of `fill.sources`, a site, by sitemaps that its robots.txt names."""
     return _continue_with(feed, fill, choose_sitemaps(named), now)
 
 
@@ -162,10 +161,7 @@ def give_up(feed: Feed, now: datetime) -> PollRecord:
 
 
 def _continue_with(feed: Feed, fill: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
-    """Return the record that replaces the first of `fill.sources` by `instead`.
-
-    If no source is left, the search ends.
-    """
+    """Return the record that replaces the first of `fill.sources` by `instead`, or ends the search if none is left."""
     state = _next_state(feed.state, fill, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 
@@ -199,8 +195,8 @@ def _found(
 ) -> PollRecord:
     """Return the record of an answer with entries.
 
-    An entry that is older than the gap ends the search: the gap is closed. From a sitemap, only entries are recorded
-    whose date lies in the gap and that the feed never showed.
+    An entry that is older than the gap closes the gap and ends the search. Of a sitemap, an entry is recorded only if
+    its date lies in the gap and the feed never showed it.
     """
     found, instead = content.candidates, content.instead
     is_closed = any(at is not None and at <= fill.since for at in first_seen)
@@ -238,7 +234,7 @@ def _entries_record(
     filled: bool,
     now: datetime,
 ) -> PollRecord:
-    """Return the record with `sightings`, as for a poll. They count for the feed's publication rate, too."""
+    """Return the record with `sightings`. As after a poll, these count for the feed's publication rate."""
     published = [at for sighting in sightings if (at := _date(sighting.entry)) is not None]
     stats = update_stats(state.stats, published, window=state.stats.window, polled_at=fill.since, now=now)
     outcome = PollOutcome(

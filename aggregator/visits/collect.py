@@ -29,8 +29,8 @@ class PageLimits:
 def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits, is_known: Callable[[str], bool]) -> FetchResult:
     """Fetch the page from the host where it is due. A redirect to another host gives `Redirected`.
 
-    So does a redirect to an address for which `is_known` returns True, since its article is stored already. This is
-    asked only for a page that has no article yet and is the first page of its article.
+    If the page has no article yet and is no next page of an article, a redirect to an address whose article is stored
+    (`is_known`) gives `Redirected`, too.
     """
     return fetcher.fetch(
         FetchRequest(
@@ -68,9 +68,9 @@ def page_failure_of(fetched: Fetched) -> PageFailed | None:
 
 
 def _is_utf16(head: bytes, headers: Mapping[str, str]) -> bool:
-    """Return whether the body is UTF-16, in which NUL bytes are no sign of binary content.
+    """Return whether the body is UTF-16: its NUL bytes are then no sign of binary content.
 
-    It is if it begins with a byte order mark. It also is if the header says so and the first character is "<".
+    It must begin with a byte order mark, or with "<" if the Content-Type says UTF-16.
     """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True

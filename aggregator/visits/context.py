@@ -25,8 +25,8 @@ from aggregator.visits.poll import FeedReader, PollSettings
 class VisitPolicy:
     """How long a visit may take, and how fast it may send requests. `lease` is longer than the longest request.
 
-    `waiting` is how much time slow requests to one host may take in one `run-once`. `revisit` has the times after its
-    first fetch at which a page is fetched again.
+    `waiting` limits the time of slow requests to one host in a `run-once`. `revisit` tells how long after its first
+    fetch a page is fetched again.
     """
 
     lease: timedelta
@@ -42,9 +42,9 @@ class VisitPolicy:
 class VisitContext:
     """The ports, settings and shared state of visits. The threads of all visits share one context.
 
-    `recent` has the latest requests of all visits: the host, and the cause of a failure (None: an answer came).
-    `timeouts` counts the timeouts in a row of each host. `on_poll` is called after each recorded poll. `rules` has, by
-    its address, the rule for each source that is no plain feed.
+    `recent` has the latest requests of all visits: the host, and the cause of the failure (None: the request
+    succeeded). `timeouts` counts the timeouts in a row of each host. `rules` has the rule of each source that is no
+    plain feed, by the address of the source. `on_poll` is called after each recorded poll.
     """
 
     store: Store

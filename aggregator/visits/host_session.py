@@ -1,8 +1,8 @@
 """The session with one claimed host: its claim, lease, pace, back-off and time.
 
-A host is backed off after a failure in `HOST_CAUSES` (`schedule/due_times.py`), or after several timeouts in a row.
-`RedirectClaims` has the claims on other hosts to which a poll is redirected. This module fetches nothing; `HostVisit`
-does that.
+The host is backed off after a failure in `HOST_CAUSES` (`schedule/due_times.py`), or after three timeouts in a row. A
+429 or 503 counts only if `asks_for_quiet`. A host reached by a redirect is backed off for such a 429 or 503 alone
+(`RedirectClaims`). This module fetches nothing; `HostVisit` does that.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class HostSession:
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Yield a session with the host of `url`; it ends with the block. If it is the same host, yield this session.
+        """Yield a session with the host of `url`, which ends with the block. For this host, yield this session.
 
-        None: the host cannot be claimed now, because of its pace or of another visit.
+        None: the host cannot be claimed now: it was just requested, is backed off, or has another visit.
         """
         context, host = self._context, host_of(url)
         if host == self.claim.host:
@@ -89,8 +89,8 @@ class HostSession:
     def wait_for_turn(self) -> bool:
         """Wait until the host's pace allows a request, and renew the lease if it needs that.
 
-        False: send no request, end the visit. The process stops, the host is backed off, its time in this run is used
-        up, the visit would take too long, or another host is due while this one would have to wait.
+        False: the visit must end without a request. The reason is one of these: the process stops, the host is backed
+        off, the time of the host or of the visit is used up, or another host is due while this one must wait.
 
         Raises:
             LeaseLostError: another process holds the host by now.
@@ -113,18 +113,15 @@ class HostSession:
 
     @property
     def is_time_spent(self) -> bool:
-        """Whether the host's slow requests have used up its time in this run.
-
-        Its other work is left to the next run.
-        """
+        """Whether slow requests have used up the host's time in this run. Its other work is left to the next run."""
         return self._waited() >= self._context.policy.waiting + _LAST_PROBES * _LAST_PROBE
 
     def deadline(self, usual: timedelta, url: str) -> timedelta:
         """Return how long the request for `url` may take: `usual`, or less.
 
-        After a timeout this is short until the host is backed off. Otherwise a host that hangs would take the whole
-        time for each of its feeds and pages. In a `run-once`, all slow requests to one host share the time
-        `VisitPolicy.waiting`. The redirects that led to `url` count, too. Each request gets at least two seconds.
+        After one or two timeouts in a row it is at most five seconds, so that a host that hangs does not take the whole
+        time for each request. In a `run-once`, it is at most what the host's slow requests, or the redirects to `url`, have
+        left of `VisitPolicy.waiting`, but at least two seconds.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
@@ -155,8 +152,9 @@ class HostSession:
     def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
         """Note that a request for `url` has just ended: the pause before the next request begins.
 
-        The host is backed off if it asks for a pause or cannot be reached. Any other answer resets its count of
-        failures. `failed` is None if the request succeeded.
+        The host is backed off after a failure in `HOST_CAUSES`, or after three timeouts in a row. A success, or a
+        failure with another cause (404, ...), resets its count of failures. A failure in `HOST_CAUSES` does neither if
+        it concerns the feed alone (`asks_for_quiet`), or another host after a redirect.
         """
         host = self.claim.host
         self._context.recent.append((host, None if failed is None else failed.cause))
@@ -186,10 +184,7 @@ class HostSession:
             self._back_off(failed, count - _TIMEOUTS, was_asked=False)
 
     def _back_off(self, failed: FetchFailed, failures: int, *, was_asked: bool) -> None:
-        """Send the host no request for some time, the longer the more failures in a row it has.
-
-        `was_asked`: the host itself named the time (Retry-After).
-        """
+        """Back off the host. The time grows with `failures`, unless the host named it (`was_asked`: Retry-After)."""
         until = host_not_before(failed, failures, now=self.now(), random=self._context.random)
         self._asked_until = until if was_asked else None
         self._failures += 1
@@ -197,10 +192,7 @@ class HostSession:
         self._not_before = max(until, self._not_before or until)
 
     def note_redirect(self, source: str, target: str, took: timedelta) -> None:
-        """Note a redirect from `source` to `target` at another host.
-
-        `took` counts as time of a request for `target`.
-        """
+        """Note a redirect from `source` to `target` at another host. `took` shortens the `deadline` for `target`."""
         if self.scope is not None:
             self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
 
@@ -213,9 +205,9 @@ class HostSession:
         self._pace = max(self._pace, crawl_delay(robots, self._context.policy.user_agent) or self._pace)
 
     def defer(self, page: PageId, until: datetime | None) -> None:
-        """Leave a page that failed to a later run. `until` is the time of its retry.
+        """Leave a failed page, which is retried at `until`, to a later run.
 
-        `until` None: the page failed permanently. Then it stays in this run, where its feed's content can be extracted.
+        `until` None: it is not retried. Then it stays in this run, which may take its text from the feed.
         """
         if self.scope is not None and until is not None:
             self.scope.defer_page(page)
@@ -244,7 +236,7 @@ class RedirectClaims:
         self._failed: tuple[Claim, FetchFailed] | None = None
 
     def claim(self, url: str) -> bool:
-        """Claim the host of `url`, the target of a redirect; False: its pace or another visit forbids a request now."""
+        """Claim the host of `url`, a redirect's target; False: its pace, its back-off or another visit forbids it."""
         host = host_of(url)
         if host == self._host or host in self._claims:
             return True
@@ -254,13 +246,13 @@ class RedirectClaims:
         return claim is not None
 
     def note_failure(self, failed: FetchFailed | None) -> None:
-        """Note that a redirect's host answered 429 or 503: it is backed off. The host that redirected is not."""
+        """If the target of a redirect answered 429 or 503, back off its host. Do not back off the host that redirected."""
         claim = None if failed is None else self._claims.get(host_of(failed.final_url))
         if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._context):
             self._failed = claim, failed
 
     def release(self) -> None:
-        """Give the claims back, each with the pause or back-off of its host."""
+        """Give the claims back. Each host then has its usual pause or its back-off."""
         context = self._context
         now = context.store.now()
         for claim in self._claims.values():
@@ -274,9 +266,9 @@ class RedirectClaims:
 
 
 def asks_for_quiet(failed: FetchFailed, url: str, context: VisitContext) -> bool:
-    """Return whether an answer asks for fewer requests to the whole host: it is a 429 or 503.
+    """Return whether an answer (429 or 503) asks for fewer requests to the whole host.
 
-    False also if the publisher's rules say that such an answer concerns the feed alone (`retry_after = "feed"`).
+    False if the rules of the publisher of `url` say that it concerns the feed alone (`retry_after = "feed"`).
     """
     publisher = publisher_of(context.publishers, host_of(url))
     return failed.cause in _QUIET and not (publisher is not None and publisher.retry_after == "feed")

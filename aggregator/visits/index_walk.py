@@ -38,9 +38,9 @@ _KNOWN_ENTRIES: Final = 20_000  # hashes of entries that are not read again
 
 
 def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord) -> PollRecord:
-    """Return `record`, the record of a poll; if the feed is an index of sitemaps, with the sitemaps to request next.
+    """Return the record of a poll. If the feed is an index of sitemaps, add the sitemaps to request next.
 
-    While there are such sitemaps, the feed is due at once, and a failure that was recorded before the poll stays.
+    Until these are read, the feed stays due, and keeps the failure that it had before the poll.
     """
     before, state = answer.feed.state, record.state
     reading = None if content is None else content.reading
@@ -151,7 +151,7 @@ def skip(feed: Feed, walk: IndexWalk, now: datetime) -> PollRecord:
 
 
 def is_over(state: FeedState) -> bool:
-    """Return whether the feed has no sitemap left to be read in this round, or is no index."""
+    """Return whether the round is over: no sitemap is left to read. A feed that is no index has no round."""
     return state.index is None or not state.index.pending
 
 

@@ -76,7 +76,7 @@ class FeedAnswer:
 
     @property
     def failed(self) -> FetchFailed | None:
-        """The failure, or None if the poll got an answer."""
+        """The failure, or None if the poll did not fail."""
         return self.result if isinstance(self.result, FetchFailed) else None
 
 
@@ -95,7 +95,7 @@ class AnswerContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Terms:
-    """What a decision depends on beside the feed and its answer."""
+    """The arguments of `decide` that its helpers share."""
 
     settings: PollSettings
     now: datetime
@@ -142,7 +142,7 @@ def fetch_feed(
 
 
 def read_answer(answer: FeedAnswer, read: FeedReader, now: datetime) -> AnswerContent | None:
-    """Return the content of a 200; None: the answer is no 200. A body equal to the last one is not parsed."""
+    """Return the content of a 200; None: the answer is no 200. The same body as last time is not parsed."""
     result, state = answer.result, answer.feed.state
     if not isinstance(result, Fetched):
         return None
@@ -174,8 +174,8 @@ def decide(
 ) -> PollRecord:
     """Return the record of a poll.
 
-    `first_seen` has, if `content.needs_first_seen`, the time when the feed first showed each entry (None: never
-    before). `own_network`: our own network is down, so a failure does not count against the feed.
+    If `content.needs_first_seen`, `first_seen` has the time when the feed first showed each entry (None: never before).
+    `own_network`: our own network is down, so a failure does not count against the feed.
     """
     feed, terms = answer.feed, _Terms(settings=settings, now=now, random=random)
     match answer.result:
@@ -278,10 +278,10 @@ def _fetched(
 
 
 def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedFeed, now: datetime) -> FeedState:
-    """Return the state with what the feed says about itself, such as its title, and the hashes of its entries.
+    """Return the state with the facts of the parsed feed, such as its title and the hashes of its entries.
 
-    If the feed shows no entry, the earlier hashes stay, for the comparison with the next answer. If the document is cut
-    off, no validators are stored, so that the next poll gets the whole body. The same body again counts as complete.
+    If the feed has no entry, the earlier hashes stay, for the comparison with the next answer. If the document is cut
+    off, no validators are stored, so that the next poll gets the whole body.
     """
     window = len(parsed.raw_hashes) or len(parsed.entries)
     return replace(
@@ -302,7 +302,7 @@ def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedF
 
 
 def _id_rule(parsed: ParsedFeed, state: FeedState) -> str:
-    """Return by which rule entries get their ids if the feed's own ids are broken; "": the own ids are used."""
+    """Return the rule by which entries get their ids if the ids in the feed are broken; "": they are not."""
     if not parsed.entries:
         return state.entry_ids
     is_broken = parsed.entry_id_rule != "id" and any(entry.id for entry in parsed.entries)
@@ -314,7 +314,7 @@ def _dates(parsed: ParsedFeed) -> list[datetime]:
 
 
 def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
-    """Return how old the oldest entry of the feed is, by its own date; None: no entry has a date."""
+    """Return the time that the feed covers: the age of its oldest entry. None: no entry has a date."""
     dates = _dates(parsed)
     return now - min(dates) if dates else None
 
@@ -322,7 +322,7 @@ def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
 def _gap_fill(
     feed: Feed, parsed: ParsedFeed, result: Fetched, sightings: Sequence[Sighting], gap: tuple[datetime, datetime]
 ) -> GapFill | None:
-    """Return the search for the entries lost in `gap`, and since the beginning of an earlier gap that is still open."""
+    """Return the search for the entries lost in `gap`. If an earlier gap is still open, the search includes it."""
     entry_urls = [one.url for one in sightings if one.url is not None and not one.from_feed]
     sources = sources_of(parsed, result.final_url, entry_urls)
     earlier = feed.state.filling

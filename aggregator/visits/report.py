@@ -14,7 +14,7 @@ class VisitReport:
     """The counts of a visit. `articles` counts the articles that were made from a feed's own content, by result.
 
     `host_done`: the host gets no further visit in this run, since it is backed off or has used up its time.
-    `more_to_fill`: the search for the entries that a gap lost continues before the feed's next poll.
+    `more_to_fill`: a search for lost entries continues before the feed's next poll.
     """
 
     feeds_polled: int = 0

@@ -22,7 +22,7 @@ def read_under(state: FeedState, rule: SourceRule) -> FeedState:
 
 
 def _hash(rule: SourceRule) -> str:
-    """Return a hash of the rule; "": the source is a plain feed, from an address or printed by a program."""
+    """Return a hash of the rule; "": the source is a plain feed, fetched or printed by a program."""
     if rule.kind in ("feed", "command"):
         return ""
     select = rule.select

@@ -24,10 +24,10 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an 
 
 
 def is_unconditional(state: FeedState) -> bool:
-    """Return whether the next poll leaves the validators out. It always does while they are distrusted.
+    """Return whether the next poll leaves the validators out. While they are distrusted, each poll does.
 
-    It also does, as a check, if only 304 came for a day in which the feed's rate let three new entries be expected.
-    After a check that found nothing this takes a week, after one that found hidden entries an hour.
+    A poll also does, as a check, if three new entries were expected and only 304 came for a day. After a check that
+    found nothing, a week is needed; after a time of distrust, an hour.
     """
     if state.validators == Validators():
         return False
@@ -57,8 +57,8 @@ def judge(
 ) -> FeedState:
     """Return the state after an answer to a request without validators.
 
-    The stored validators are distrusted if the answer has `new` entries and either the same `validators` as before, or
-    entries that were there while the server answered 304. `before` is the state before the poll.
+    The validators are distrusted if the answer has `new` entries, and they did not change or the 304s hid some of these
+    entries. `before` is the state before the poll.
     """
     if before.revalidation == "distrusted":
         return state
@@ -70,9 +70,9 @@ def judge(
 
 
 def confirm(state: FeedState) -> FeedState:
-    """Return the state in which the validators have passed the check: an answer without them brought nothing new.
+    """Return the state after a check that brought nothing new: the validators passed it.
 
-    While they are distrusted this proves nothing, and the state stays.
+    The state of distrusted validators stays, since every poll leaves them out.
     """
     if state.revalidation == "distrusted":
         return state
@@ -80,9 +80,9 @@ def confirm(state: FeedState) -> FeedState:
 
 
 def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
-    """Return whether some of the entries were there when the server last answered 304.
+    """Return whether some of the `new` entries were in the feed when the server last answered 304.
 
-    Their dates tell it. Without dates it is true if there are at least three.
+    Their dates tell it. If none has a date, three entries are enough.
     """
     dates = [at for one in new if (at := one.entry.published_at or one.entry.updated_at) is not None]
     if not dates:

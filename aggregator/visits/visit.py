@@ -122,7 +122,7 @@ class HostVisit:
         return not session.backing_off
 
     def _leaves_out(self, feed: Feed) -> bool:
-        """Return whether the feed is left to a later run: its skipHours or skipDays cover the present time."""
+        """Return whether a `run-once` leaves the feed to a later run: its skipHours or skipDays cover this time."""
         scope = self._scope
         if scope is None or scope.is_forced or not is_skipped(feed.state.hints, self._session.now()):
             return False
@@ -207,7 +207,7 @@ class HostVisit:
     # --- gaps ---------------------------------------------------------------------------------------------------------
 
     def _fill_gap(self, feed: Feed, fill: GapFill) -> datetime:
-        """Request the next source of the entries that a gap lost, at its host; return when the feed is due again."""
+        """Request the next source that may have the entries lost in a gap; return when the feed is due again."""
         with self._session.at_other_host(fill.sources[0].url) as other:
             record = self._fill_step(feed, fill, other)
         if record is None:
@@ -219,7 +219,7 @@ class HostVisit:
         return due_at
 
     def _fill_step(self, feed: Feed, fill: GapFill, session: HostSession | None) -> PollRecord | None:
-        """Return the record of one request for the entries that a gap lost; None: the visit must end."""
+        """Return the record of one request for the entries lost in a gap; None: the visit must end."""
         context, source = self._context, fill.sources[0]
         if session is None:
             return backfill.retry_later(feed, fill, self._store.now())
@@ -283,7 +283,10 @@ class HostVisit:
                 return
 
     def _collect_page(self, page: Page) -> bool:
-        """Fetch the page if robots.txt allows it, and record the result; False: the visit must end."""
+        """Fetch the page if robots.txt allows it, and record the result; False: the visit must end.
+
+        The next page of an article (`page.part`) is left to a process that can read the earlier pages.
+        """
         session, context = self._session, self._context
         if page.part is not None and page.folder != context.raw_store.folder:
             if self._store.leave_part(session.claim, page):
@@ -348,7 +351,7 @@ class HostVisit:
             raise LeaseLostError(self._host)
 
     def _hand_over(self, page: Page, result: Redirected) -> None:
-        """Record a redirect to another host: its target is due there, unless the store knows the target's article."""
+        """Record a redirect to another host. The page is due at that host, unless the target's article is stored."""
         self._session.note_redirect(page.target, result.target, result.elapsed)
         target = identify(result.target, self._context.publishers)
         due = self._store.record_handover(self._session.claim, page, target, host_of(result.target), result.hops)
@@ -366,10 +369,7 @@ class HostVisit:
         self.report.count_page_failure(failed.cause)
 
     def _record_failure(self, page: Page, failed: PageFailed, retry_after: timedelta | None = None) -> bool:
-        """Record a failed attempt; False: the claim is lost.
-
-        While our own network is down the attempt does not count.
-        """
+        """Record a failed attempt, which does not count while our own network is down; False: the claim is lost."""
         session, random = self._session, self._context.random
         counts = not own_network_is_down(list(self._context.recent))
         attempts = page.attempts + 1 if counts else 1
@@ -382,7 +382,7 @@ class HostVisit:
 def _extend(scope: RunScope, record: PollRecord, recorded: PollRecorded) -> None:
     """Add the announced pages to the run, and take the polled feed out of it.
 
-    A feed stays in the run while it has a redirect to follow, sitemaps to read, or lost entries to search.
+    A feed stays in the run while a redirect must be followed, a sitemap be read, or lost entries be searched.
     """
     if record.outcome.outcome == "moving":
         scope.add(recorded.host_id)
