@@ -41,7 +41,7 @@ class NetworkError(AggregatorError):
 
 
 def cause_of(status: int) -> Cause:
-    """Return the cause for the status of an answer that is no success: neither a 200, nor a 304 that was asked for."""
+    """Return the cause of a failed request by its status. A 200, or a 304 to a conditional request, is no failure."""
     if cause := _CAUSES.get(status):
         return cause
     if 400 <= status < 500:
@@ -60,7 +60,7 @@ def describe_status(status: int) -> str:
 
 
 def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Return our error for a library's error (one of `FOREIGN`) that occurred before the answer's body was read."""
+    """Translate a library's error (one of `FOREIGN`) that occurred before the body of the answer was read."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
@@ -79,7 +79,7 @@ def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
 
 
 def translate_read(error: Exception) -> NetworkError:
-    """Return our error for a library's error (one of `FOREIGN`) that occurred while the body of the answer was read."""
+    """Translate a library's error (one of `FOREIGN`) that occurred while the body of the answer was read."""
     chain = tuple(_chain(error))
     if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
         return NetworkError(Cause.TIMEOUT, "the body stopped coming")

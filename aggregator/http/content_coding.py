@@ -26,9 +26,9 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, cut: bool = False) -> bytes:
     """Return the body in `chunks` with the codings of `content_encoding` (the header's value) undone.
 
-    The result never has more than `max_bytes`. With `cut`, a longer body is cut off at this length instead of refused.
-    A body is taken as it is if its header names a coding that was not applied. A gzip body is decompressed even if its
-    header names no coding.
+    The result has at most `max_bytes`. With `cut`, a longer body is cut off there; otherwise it is refused. A body that
+    is not encoded stays as it is, even if the header names a coding. A gzip body is decompressed, even if the header
+    names none.
 
     Raises:
         NetworkError: the body is too large as sent or decompressed, is damaged or cut off, or has an unknown coding.

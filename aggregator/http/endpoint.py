@@ -64,10 +64,10 @@ def parse_endpoint(raw_url: str) -> Endpoint | None:
 
 
 def join_location(base: Endpoint, location: str) -> Endpoint | None:
-    r"""Return the endpoint of the Location header of `base`'s answer, or None if it is no usable http(s) URL.
+    r"""Return the target of a redirect from `base`, or None if `location` is no usable http(s) URL.
 
-    `location` is the header's value, decoded as latin-1. If its bytes are UTF-8, they are read as UTF-8. Credentials in
-    the header are ignored.
+    `location` is the value of the Location header, decoded as latin-1. If possible, it is decoded again as UTF-8.
+    Credentials in it are ignored.
 
     >>> join_location(parse_endpoint("http://a.example/x/y"), "../\xc3\xbc?1").url
     'http://a.example/%C3%BC?1'
@@ -93,7 +93,7 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
 
 
 def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both have the same host and path. The query may differ, since a signature in it changes.
+    """Return whether both have the same host and path. The query may differ, since it may have a new signature.
 
     >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
     True

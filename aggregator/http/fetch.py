@@ -1,7 +1,7 @@
-"""One conditional GET with limits: follows redirects and gives the meaning of the answer (docs/politeness.md).
+"""One conditional GET with limits: follows redirects and returns a `FetchResult` (docs/politeness.md).
 
-The POST for webhooks, to an address that the operator configured, has the same limits and follows no redirect. A fault
-of a server or URL gives a record with a cause; nothing is raised. This module knows nothing of feeds.
+The POST for webhooks has the same limits and follows no redirect. A fault of a server or URL gives a record with a
+cause; nothing is raised. This module knows nothing of feeds.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """The limits of every fetch; `proxy` "": none. Sizes limit the body as sent and the decompressed body."""
+    """The limits of every fetch; `proxy` "": none. The sizes limit the body as sent and the decompressed body."""
 
     user_agent: str
     timeout: timedelta = timedelta(seconds=20)  # connect, and between two bytes
@@ -104,10 +104,7 @@ class _Trail:
 
 
 class HttpFetcher:
-    """The ports `Fetcher` and `Poster` over HTTP, for many threads.
-
-    It keeps connections open, but stores no cookies.
-    """
+    """Implements `Fetcher` and `Poster`, for many threads. It keeps connections open, but stores no cookies."""
 
     def __init__(
         self,
@@ -160,10 +157,7 @@ class HttpFetcher:
             trail = step
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
-        """Send one POST to an address that the operator configured; a status that is not 2xx is a problem.
-
-        Nothing is raised.
-        """
+        """Send one POST to an address that the operator configured; a status other than 2xx is a problem."""
         endpoint = parse_endpoint(url)
         if endpoint is None:
             return Posted(problem=f"{url}: not an http or https URL")
@@ -193,7 +187,7 @@ class HttpFetcher:
         self._resolver.close()
 
     def _transport_of(self, keys: RequestKeys) -> Transport:
-        """Return the connections for requests with these keys. Keys with other headers have other connections."""
+        """Return the connections for requests with these keys. Keys with the same `pool` share them."""
         limits = self._limits
         with self._lock:
             if keys.pool not in self._transports:
@@ -211,7 +205,7 @@ class HttpFetcher:
             return self._transports[keys.pool]
 
     def _ask(self, trail: _Trail) -> _Answer:
-        """Send the next request; once more, on a new connection, if the server had closed the kept one unanswered.
+        """Send the next request. If a kept connection was closed without an answer, send it once more on a new one.
 
         Raises:
             NetworkError: there is no usable answer.
@@ -235,9 +229,9 @@ class HttpFetcher:
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
-        """Return the request settings for the next request of `trail`.
+        """Return the settings for the next request of `trail`.
 
-        After a redirect to another origin the request has none, even if a later redirect leads back.
+        After a redirect to another origin they are empty, even if a later redirect leads back.
         """
         visited = (parse_endpoint(hop.url) for hop in trail.hops)
         if any(endpoint is None or endpoint.origin != trail.endpoint.origin for endpoint in visited):
@@ -394,6 +388,6 @@ def _validators_for(trail: _Trail) -> Validators:
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:
-    """Return the first header of that name, unchanged (latin-1); None: absent, or a request could not carry it."""
+    """Return the first header of that name (latin-1); None: it is absent, or cannot be sent back in a request."""
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None

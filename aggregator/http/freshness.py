@@ -33,10 +33,10 @@ def parse_http_date(text: str) -> datetime | None:
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return the wait that Retry-After asks for (RFC 9110, 10.2.3), 0 to 30 days; None if it is absent or malformed.
+    """Return the wait that Retry-After asks for (RFC 9110, 10.2.3), at most 30 days; None: it is absent or malformed.
 
-    A date in Retry-After is compared with the answer's own Date, so that a wrong clock on either side does not matter.
-    `now` stands in for a missing Date.
+    The wait until a date begins at the Date of the answer, so that a wrong clock does not matter. If there is no Date,
+    it begins at `now`.
     """
     value = headers.get("retry-after", "").strip()
     if not value:
@@ -52,10 +52,10 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | 
 
 
 def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return how long the answer stays fresh, 0 to 7 days; None: the headers do not say it.
+    """Return how long the answer stays fresh, at most 7 days; None: the headers do not say it.
 
-    This is max-age, or else Expires minus Date; Age is subtracted from either. With no-cache or no-store it is 0. A
-    malformed Expires also means 0 (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3). `now` stands in for a missing Date.
+    The time is max-age, or else Expires minus Date (`now` if there is no Date). Age is subtracted from it. With
+    no-cache, no-store or a malformed Expires, it is 0 (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3).
     """
     directives = _parse_directives(headers.get("cache-control", ""))
     max_age = _parse_seconds(directives.get("max-age", ""))

@@ -1,8 +1,8 @@
 """Decides which IP addresses a request may connect to, and looks up host names.
 
-For each connection a name is resolved once. Each address found is checked, and the connection goes to one of them. So a
-name that resolves to a forbidden address the second time has no effect. This module opens no connection and knows no
-HTTP.
+For each connection a name is resolved once. All its addresses are checked, and the connection uses one of them. So a
+name server cannot give a good address to the check and a forbidden one to the connection. This module opens no
+connection and knows no HTTP.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def check_address(ip: str, allowed: Sequence[IPNetwork] = ()) -> bool:
 
 
 def literal_address(host: str) -> str | None:
-    """Return the IP address that `host` is, in any spelling that resolvers accept; None: `host` is a name.
+    """Return the IP address that `host` spells, in any form that resolvers accept; None: `host` is a name.
 
     >>> literal_address("0x7f.1"), literal_address("2130706433"), literal_address("[::1]"), literal_address("a.example")
     ('127.0.0.1', '127.0.0.1', '::1', None)
@@ -140,9 +140,9 @@ class Resolver:
     def resolve(self, host: str, port: int, allowed: Sequence[IPNetwork], timeout: float) -> tuple[str, ...]:
         """Return the addresses of `host`, all checked, within `timeout` seconds; `allowed` as in `check_address`.
 
-        The address that accepted the last connection comes first. The others follow in the resolver's order. So an
-        address that never answers delays only one request. If one address is forbidden, the whole name is refused: a
-        name with a public and a private address is a sign of an attack.
+        The address that accepted the last connection comes first, so that one that never answers delays only one
+        request. If one address is forbidden, the name is refused: a public and a private address are a sign of an
+        attack.
 
         Raises:
             NetworkError: the name has no address or does not resolve in time, or an address is forbidden.

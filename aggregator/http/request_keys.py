@@ -20,7 +20,7 @@ from aggregator.urls import host_of
 class RequestKeys:
     """The request settings of one feed. None, False or "" means that the general setting applies.
 
-    `headers` hold the feed's credentials. Nothing shows them.
+    `headers` may have credentials, so `repr` leaves them out.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -43,10 +43,10 @@ NO_KEYS: Final = RequestKeys()
 class RequestRules:
     """The request settings of all feeds and hosts. `keys_for` finds the settings of a request.
 
-    `of_feed` has the settings of a feed by the feed's address, with the origin to which they may be sent. `of_origin`
-    is for requests without a feed. `of_host` is for feeds that are not in `of_feed`, such as those of followed lists.
-    `intervals` is the pause between two requests to a host. `robots` tells whether robots.txt is obeyed at a host. A
-    host is written as `name:port`, or as a name alone for all its ports.
+    `of_feed` has the settings of feeds, by address, each with the only origin to which they may be sent. `of_host` is
+    for other feeds, such as those of followed lists. `of_origin` is for requests without a feed. `intervals` has the
+    pause between two requests to a host. `robots` tells whether a host's robots.txt is obeyed. A host is `name:port`,
+    or a name alone for all its ports.
     """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)
@@ -56,9 +56,9 @@ class RequestRules:
     robots: Mapping[str, bool] = field(default_factory=dict)
 
     def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
-        """Return the settings for a request to `endpoint`. `feed` is the address of the feed that needs the request.
+        """Return the settings of `feed` (an address) for a request to `endpoint`; none if that is another origin.
 
-        `feed` None: the settings of the endpoint's origin. A request to another origin than the feed's own has none.
+        `feed` None: the settings in `of_origin`.
         """
         origin = endpoint.origin
         if feed is None:
@@ -93,7 +93,7 @@ class RequestRules:
         return self.robots.get(host, self.robots.get(_bare(host), usual))
 
     def agent_for(self, feed: str, url: str, usual: str) -> str:
-        """Return the User-Agent for a request for `url`, a page of `feed`: the feed's own, or else `usual`."""
+        """Return the User-Agent for a request for `url`, a page of `feed`: that of the feed's settings, or `usual`."""
         return self._of_page(feed, url).user_agent or usual
 
     def _of_page(self, feed: str, url: str) -> RequestKeys:

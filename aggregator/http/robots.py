@@ -56,8 +56,8 @@ class RobotsRule:
     """The record of a host's robots.txt, as the store keeps it.
 
     `kind` "rules": `body` is the text of the file. "absent": there is no file, so everything is allowed. "unreachable":
-    the host gave no answer to the request for it, so nothing is allowed. `unanswered_since` is the time of the first
-    request in a row without an answer. After a day of them the record is "absent".
+    the file could not be fetched (5xx, no answer), so nothing is allowed. `unanswered_since` is when that began; a day
+    later the record is "absent".
     """
 
     kind: Kind
@@ -71,7 +71,7 @@ class RobotsRule:
 
     @classmethod
     def from_text(cls, text: str) -> RobotsRule:
-        """Return the record of which `to_text` made `text`. A text that is no such record gives "unreachable".
+        """Return the record in `text`, which `to_text` made. Any other text gives "unreachable".
 
         >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
         'x'
@@ -95,9 +95,9 @@ def robots_url(url: str) -> str:
 def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
     """Return the record for the result of a request for robots.txt.
 
-    4xx, an empty answer (204) and too many redirects mean that there is no robots.txt: everything is allowed. After
-    429, 5xx and a missing answer nothing is allowed (RFC 9309, 2.3.1.4), for a day at most. `previous`, the record
-    before this request, tells how long the host has not answered.
+    204, most 4xx and too many redirects mean that there is no robots.txt: everything is allowed. After any other
+    failure (429, 5xx, no answer) nothing is allowed (RFC 9309, 2.3.1.4), for a day at most. `previous` is the record
+    before this request: it tells when that day began.
     """
     match result:
         case Fetched():
@@ -111,7 +111,7 @@ def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: date
 
 
 def max_age(rule: RobotsRule) -> timedelta:
-    """Return after what time robots.txt is fetched again: a day, or half an hour if the host did not answer."""
+    """Return after what time robots.txt is fetched again: a day, or half an hour if it could not be fetched."""
     is_unanswered = rule.kind == "unreachable" or rule.unanswered_since is not None
     return UNREACHABLE_AGE if is_unanswered else MAX_AGE
 
@@ -127,7 +127,7 @@ def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
 
 
 def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
-    """Return the Crawl-delay of robots.txt for `user_agent`, a day at most; None: robots.txt has none."""
+    """Return the Crawl-delay of robots.txt for `user_agent`, at most a day; None: robots.txt has none."""
     if rule.kind != "rules":
         return None
     token = _token(user_agent)
@@ -138,7 +138,7 @@ def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
 def sitemaps(rule: RobotsRule, url: str) -> tuple[str, ...]:
     """Return the addresses of the sitemaps that robots.txt names (sitemaps.org), in its order, each once.
 
-    `url` is any address of the host. A relative address of a sitemap is resolved against its robots.txt.
+    `url` is any address of the host. The relative address of a sitemap is resolved against that of robots.txt.
     """
     named = (urls.absolute(robots_url(url), match[1]) for match in _SITEMAP_LINE.finditer(rule.body))
     return tuple(dict.fromkeys(address for address in named if address))

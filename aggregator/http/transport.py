@@ -1,8 +1,8 @@
 """Connections to checked addresses, with one deadline and a limit of bytes for each exchange.
 
-requests gives its adapter (headers for a proxy) and its certificates; urllib3 gives pools, TLS, SNI and proxies. The
-classes here decide the IP address of a connection, the time of each read, and how a head is read. `fetch` handles
-redirects, content codings and the meaning of an answer.
+The library requests gives the adapter and trusted certificates; urllib3 gives pools, TLS, SNI and proxies. The classes
+here choose the IP address of a connection, limit the time of each read, and read the head. `fetch` handles redirects,
+content codings and the meaning of an answer.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Exchange:
         return number
 
     def stop(self) -> None:
-        """End the wait of the exchange's thread: `shutdown` wakes a thread blocked in a read, `close` does not."""
+        """End the wait of the exchange's thread. The socket is shut down, since `close` does not wake a blocked read."""
         self.stopped = True
         sock = self.socket
         if sock is not None:
@@ -99,7 +99,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way of requests to the network: the networks allowed beside public addresses, and the proxy (URL, or "")."""
+    """The addresses to which requests may go, beside public ones (`allowed`), and the URL of the proxy ("": none)."""
 
     allowed: tuple[IPNetwork, ...]
     resolver: Resolver
@@ -177,14 +177,14 @@ class Transport:
 
 
 def stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
-    """Yield the body of an answer in pieces, with its content codings not undone."""
+    """Yield the body of an answer in pieces, as it was sent: still compressed."""
     for chunk in response.stream(_READ_BYTES, decode_content=False):
         exchange.body_bytes += len(chunk)
         yield chunk
 
 
 def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
-    """Read an unwanted body, 32 KiB or half a second at most. If it ends by then, its connection can be kept."""
+    """Read an unwanted body, so that its connection can be kept: at most 32 KiB, for at most half a second."""
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:
@@ -201,9 +201,9 @@ def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return the TLS settings. Trusted are the certificates that requests has, the system's, and those in `ca_file`.
+    """Return the TLS settings. They trust the system's certificates, those of requests, and those in `ca_file`.
 
-    `insecure` accepts any certificate. An operator sets it for a single feed.
+    `insecure` accepts any certificate. An operator sets it for a single feed or host.
     """
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
@@ -217,7 +217,7 @@ def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
 
 
 def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
-    """Return host and port for the request to a proxy: the checked address, or the name if the proxy resolves names."""
+    """Return the host and port to name to the proxy: a checked address, or the name if the proxy resolves names."""
     if exchange.route.proxy_resolves:
         _check_literal(endpoint.host, endpoint.port, exchange)
         return endpoint.authority
@@ -227,7 +227,7 @@ def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
 
 
 def _address_for_proxy(host: str, port: int, exchange: Exchange) -> str:
-    """Return a checked IP address for `host`, to which the proxy will connect. We resolve the name, not the proxy."""
+    """Return a checked IP address for `host`, to which the proxy will connect, so the proxy resolves no name."""
     try:
         return exchange.addresses_of(host, port)[0]
     except NetworkError as error:
@@ -248,7 +248,7 @@ def _check_literal(host: str, port: int, exchange: Exchange) -> None:
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """The adapter of requests, with our pools. Its own pools would connect to any address that a name has."""
+    """The adapter of the library requests, with pools that connect to checked addresses only."""
 
     def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -293,7 +293,7 @@ class _BoundSocket(socket.socket):
 class _BoundTLSSocket(_BoundSocket, ssl.SSLSocket):
     """A TLS socket with the limits of `_BoundSocket`, for its handshake too.
 
-    Python's `ssl` applies a timeout to a whole handshake or record. So a server that sends it slowly gains no time.
+    Python's `ssl` applies a timeout to a whole handshake or record. So one that comes slowly gets no more time.
     """
 
     def do_handshake(self, block: bool = False) -> None:
@@ -346,7 +346,7 @@ def _exchange() -> Exchange:
 
 
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
-    """Return a pooled connection, closed if it was idle for too long or must be new; note whether it is reused."""
+    """Return `connection`. Close it first if it was idle for too long or must be new. Note whether it is reused."""
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
