@@ -75,7 +75,7 @@ def read_state(store: Store, place: str) -> ListState:
 
 
 def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription, ...]:
-    """Return the feeds of `lists`, each once. A feed has the tags that the lists give it, and the tags of these lists."""
+    """Return the feeds of `lists`, each once. A feed gets its tags in the lists, and the tags of these lists."""
     found: dict[str, Subscription] = {}
     for one in lists:
         for feed in read_state(store, one.place).feeds:

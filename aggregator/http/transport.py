@@ -89,7 +89,7 @@ class Exchange:
         return number
 
     def stop(self) -> None:
-        """End the wait of the exchange's thread. The socket is shut down, since `close` does not wake a blocked read."""
+        """End the exchange. The socket is shut down, since `close` does not wake a thread that is blocked in a read."""
         self.stopped = True
         sock = self.socket
         if sock is not None:

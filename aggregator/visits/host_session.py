@@ -119,9 +119,9 @@ class HostSession:
     def deadline(self, usual: timedelta, url: str) -> timedelta:
         """Return how long the request for `url` may take: `usual`, or less.
 
-        After one or two timeouts in a row it is at most five seconds, so that a host that hangs does not take the whole
-        time for each request. In a `run-once`, it is at most what the host's slow requests, or the redirects to `url`, have
-        left of `VisitPolicy.waiting`, but at least two seconds.
+        After one or two timeouts in a row, it is at most five seconds: a host that hangs must not take the whole time
+        for each request. In a `run-once`, it is at most the part of `VisitPolicy.waiting` that the host's slow requests
+        (or the redirects to `url`) have not used, but not less than two seconds.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
@@ -246,7 +246,7 @@ class RedirectClaims:
         return claim is not None
 
     def note_failure(self, failed: FetchFailed | None) -> None:
-        """If the target of a redirect answered 429 or 503, back off its host. Do not back off the host that redirected."""
+        """If the target of a redirect answered 429 or 503, back off its host, but not the host that redirected."""
         claim = None if failed is None else self._claims.get(host_of(failed.final_url))
         if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._context):
             self._failed = claim, failed
