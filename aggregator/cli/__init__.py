@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _match_log(arguments: Sequence[str]) -> None:
-    """Let an error be printed in the style of the log (text or JSON), even if the command line itself is wrong."""
+    """Set the log style (text or JSON) that `arguments` ask for, so that an error is printed in this style."""
     from aggregator import log
 
     is_json = "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments)

@@ -73,8 +73,8 @@ def check_config(ctx: click.Context) -> None:
     """Check configuration and publisher rules.
 
     The command tries every selector of publisher rules and of site-config files. Each error names file, key and remedy;
-    the exit status is then 2. A publisher rule needs three pairs of real addresses that prove it. The command also
-    names those of your rules that lack them, and so have no effect yet.
+    the exit status is then 2. A publisher rule takes effect when three pairs of real addresses prove it. The command
+    names your rules that have no effect yet.
     """
     from aggregator.config.watching import rule_files
     from aggregator.config.wiring import contact_note, load_rules, selector_faults_of
@@ -100,9 +100,9 @@ def check_config(ctx: click.Context) -> None:
 
 
 def _say_what_is_refused(loaded: Config) -> None:
-    """Print a message if the fleet would refuse this configuration's feed list, since a newer list is in force.
+    """Print a message if the store would refuse the feeds of this configuration, since it has a newer feed list.
 
-    If the store cannot be read, print that this is not known.
+    If the store cannot be read, print that this is unknown.
     """
     from aggregator.subscriptions import refusal, subscriptions_of, written_at
 

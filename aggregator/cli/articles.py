@@ -189,10 +189,10 @@ def _with_brackets(pieces: tuple[Piece, ...]) -> str:
 
 
 def known_feed(store: SqlStore, name: str) -> str:
-    """Return `name` if a feed in the store has this name or URL, or if `name` is "" (no feed was asked for).
+    """Return `name`, the value of `--feed`, if it is "" or the name or URL of a feed in the store.
 
     Raises:
-        ConfigError: no feed has this name or URL; an empty result would look like an empty corpus.
+        ConfigError: no feed has this name or URL.
     """
     feeds = store.feeds(enabled_only=False) if name else ()
     if name and not any(name in (feed.name, feed.url) for feed in feeds):

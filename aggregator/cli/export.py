@@ -133,9 +133,9 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
 
 
 def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) -> None:
-    """Raise ConfigError if the call has an option of `names`, since `option` excludes it for the given reason.
+    """Raise ConfigError with `reason` if the call has `option` and also one of the options `names`.
 
-    `--format jsonl` is allowed, since `option` writes JSON lines anyway.
+    `--format jsonl` is allowed, since it is the default.
     """
     for parameter in ctx.command.params:
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT

@@ -93,7 +93,7 @@ def extract(
 
 
 def _print_document(outcome: Outcome, text: TextChoice) -> None:
-    """Print the text of a page unchanged. On a terminal, each control character is replaced."""
+    """Print the text of a page. On a terminal, each control character is replaced."""
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import document
 
@@ -158,7 +158,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
 def extract_record(url: str, outcome: Outcome, options: PageOptions) -> dict[str, object]:
     """Return the record of `extract --json`. It has all fields of an article; those that only a store knows are empty.
 
-    With `--text seed` the field `text` is the extracted text of the page in the seed format, even if it is blank.
+    With `--text seed` the field `text` is the text of the whole page in the seed format.
     """
     from aggregator.identity.identify import article_id, identify
     from aggregator.models.pages import PageFailed

@@ -68,9 +68,9 @@ def open_file(source: str | Path) -> BinaryIO:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return what the gzip file `data` holds, cut off at 256 MiB or where `data` is damaged.
+    """Return the gzip file `data` decompressed, up to about 256 MiB or up to the place where it is damaged.
 
-    If nothing of `data` can be decompressed, return it unchanged.
+    If no byte can be decompressed, return `data` unchanged.
     """
     from aggregator.compression import DecompressionError, decompress
 
@@ -104,9 +104,9 @@ def read_lines(path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: what
 
 
 def file_of_line(name: str, lines: str) -> bytes:
-    """Return the bytes of the file `name`. A line of the JSON-lines file `lines` gives this name.
+    """Return the bytes of the file `name`, which a line of the JSON-lines file `lines` names.
 
-    A relative path is tried from the current folder first, then from the folder of `lines`.
+    A relative `name` is looked for in the current folder, then in the folder of `lines`.
 
     Raises:
         ConfigError: the file cannot be read.

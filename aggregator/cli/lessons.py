@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 def lessons() -> None:
     """Rules about the addresses of a site that were learnt from its pages.
 
-    A lesson says: two addresses of this site that differ only in a certain way mean one article. The difference may be
-    a tracking parameter, a second section, a second host or a bare number. Three pairs of fetched pages prove a lesson.
-    After that, an address that differs in this way from the address of a known article counts as known, and is not
-    requested. `aggregator why URL` names the lesson by which an address counts as known.
+    A lesson says that two addresses of this site are one article if they differ only in one way, such as a tracking
+    parameter or the host. Three pairs of fetched pages prove a lesson. After that, an address that differs in this way
+    from the address of a known article is not requested. `aggregator why URL` names the lesson that was used.
     """
 
 
@@ -82,9 +81,8 @@ def _state(standing: Standing) -> str:
 def forget_lessons(ctx: click.Context, site: str, subject: str | None) -> None:
     """Forget all lessons of a site, or the one called SUBJECT.
 
-    SUBJECT is written as `lessons list` shows it. An address that counted as a known article by this lesson is
-    separated from that article, and its page is fetched. New pages may teach the lesson again. Exit status 1: there is
-    no such lesson.
+    SUBJECT is written as `lessons list` shows it. An address that the lesson matched to an article is separated from
+    it, and its page is fetched. New pages may teach the lesson again. Exit status 1: there is no such lesson.
     """
     with open_store_of(load(ctx), readonly=False) as store:
         count, pages = store.lessons.forget(site, subject)

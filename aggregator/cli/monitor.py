@@ -158,9 +158,9 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
 def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> None:
     """Compare poll budgets: the requests and bytes a day, and the delay until a new entry is found.
 
-    Without --budget the command compares the present polls, the configured budget, half of it, and twice as much. The
-    list of feeds shows the present polls beside those of the configured budget, or of --budget. If there are more than
-    5,000 feeds, a random sample is listed. The sums are always those of all feeds.
+    The first table has a line for the polls of now, and a line for --budget. Without --budget it has a line each for
+    half the configured budget, this budget, and twice this budget. The second table has a line for each feed: now, and
+    under --budget or the configured budget. Of more than 5,000 feeds it has a random sample.
     """
     from aggregator.config.wiring import poll_policy
     from aggregator.schedule.plan import measured, planned
@@ -185,9 +185,9 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
 
 
 def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> None:
-    """Print a line for each plan; then a line for each feed, with its present polls beside those of the plan `chosen`.
+    """Print a table of `plans`, the polls of now first, and a table of the feeds: now, and under the plan `chosen`.
 
-    The first of `plans` is the present one. `of` is the number of all feeds, `sampled` the number of the listed ones.
+    `of` is the number of all feeds, `sampled` the number of feeds in the second table.
     """
     if sampled < of:
         print(f"A sample of {sampled} feeds, drawn at random, stands for {of}; the sums are those of all.")

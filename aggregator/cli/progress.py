@@ -42,7 +42,7 @@ def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
 
 
 def counted(things: Iterable[T], what: str) -> Iterator[T]:
-    """Yield `things` and show how many were yielded. If stdout is a terminal, too, nothing is shown."""
+    """Yield `things` and show how many were yielded. Show nothing if stdout is a terminal."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield from things
         return

@@ -114,8 +114,8 @@ def filter_stored(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """Apply the present filters to stored articles.
 
     No request is made. An article that a filter skips leaves the corpus and the outputs, but the store keeps its text.
-    It comes back with the next call after the filter was removed. If the page of an entry that comes back was never
-    fetched, the next run fetches it.
+    It comes back with the next call after the filter was removed. If an entry comes back whose page was never fetched,
+    the next run fetches the page.
     """
     from aggregator.config.wiring import filters_of
 

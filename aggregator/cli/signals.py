@@ -49,7 +49,7 @@ def held_signals() -> Iterator[None]:
 
 
 def end_services_well() -> None:
-    """Let SIGINT and SIGTERM end the command with status 0, as long as the service has not set its own handlers."""
+    """Make SIGINT and SIGTERM end the command with status 0, until the service sets its own handlers."""
 
     def end(number: int, frame: FrameType | None) -> None:
         _end(number, frame, 0)
@@ -78,10 +78,9 @@ def catch_signals(stop: Callable[[], object]) -> list[int]:
 
 
 def _end(number: int, frame: FrameType | None, status: int | None = None) -> None:
-    """Raise SystemExit. While a module is being imported, send the signal again a moment later instead.
+    """Raise SystemExit with `status`; None: with 128 + `number`, the number of the signal.
 
-    The status is 128 + the signal's number if `status` is None. An exception inside an import may be lost: libraries
-    catch failed imports, the interpreter drops exceptions of its callbacks, and a module in Rust panics.
+    While a module is being imported, send the signal again a moment later instead: the import may catch an exception.
     """
     if not _is_importing(frame):
         raise SystemExit(128 + number if status is None else status)

@@ -43,8 +43,8 @@ class Variant(_Row):
 class Article(_Row):
     """One article. `name` is unique in the newsroom; entries of feeds refer to it.
 
-    In `text` blank lines separate paragraphs, and `## ` begins a subhead. If `file` is set, the page is this finished
-    file of `articles/` instead. `status` is the HTTP status of the page's answer. `second` holds the changes of the
+    In `text` blank lines separate paragraphs, and `## ` begins a subhead. If `file` is set, the page is not made from
+    `text`, but is this file of `articles/`. `status` is the HTTP status of the page. `second` has the changes of the
     later state.
     """
 
@@ -100,9 +100,9 @@ class FeedEntry(_Row):
 class FeedTable(_Row):
     """One feed of the newsroom.
 
-    `validators` names the kind of ETag and Last-Modified in its answers. `broken` "html": the address answers with the
-    home page; "500": with an error. `listed`: the feed stands in the demo's configuration. If `moved_from` is set, the
-    configuration lists that address, which redirects permanently to `url`.
+    `validators` names the kind of ETag and Last-Modified in its answers. If `broken` is "html", the home page is its
+    answer; if "500", an error. `listed`: the demo's configuration has the feed. If `moved_from` is set, the
+    configuration has that address, which redirects permanently to `url`.
     """
 
     url: str
@@ -146,7 +146,7 @@ class Publication(_Row):
 
 
 def in_state(article: Article, state: int) -> Article:
-    """Return the article as it is in state 1 or 2 of the newsroom. In state 1 it has no `second`."""
+    """Return the article as it is in state 1 of the newsroom (without `second`) or in state 2 (changed by `second`)."""
     if article.second is None or state < LAST_STATE:
         return article.model_copy(update={"second": None})
     changed = article.second.model_dump(include={"title", "teaser", "text"}, exclude_defaults=True)

@@ -93,7 +93,7 @@ def read_records(store: Store) -> tuple[DaemonRecord, ...]:
 def forget_records(store: Store, now: datetime, name: str = "") -> None:
     """Remove the record of the daemon `name`, unreadable records, and records that were last written over an hour ago.
 
-    A daemon that was killed leaves its record behind, so the record gets old.
+    A daemon that was killed could not remove its record.
 
     Raises:
         StorageError: the store cannot be written.
@@ -125,8 +125,8 @@ def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]
     """Return one sentence on what the daemons do now, and whether all is well.
 
     `records` are the records of all daemons on a store, the newest first. Examples of the sentence: "Polling: 3 hosts
-    are being visited.", "Not polling: no tick since 2026-11-01 12:00:00." Nothing is well if a daemon is paused, if
-    none is alive or ticks, or if none reaches any host.
+    are being visited.", "Not polling: no tick since 2026-11-01 12:00:00." All is not well if no daemon is alive, if a
+    live one is paused, if none ticks, or if all are offline.
     """
     alive = [record for record in records if record.is_alive(now)]
     if not alive:

@@ -98,10 +98,9 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits for `Store.suspect_ids`: a quick query for feeds whose stored state may lead to a finding.
+    """Return the limits for `Store.suspect_ids`, a quick query for feeds whose stored state may lead to a finding.
 
-    Only the feeds that it returns, and feeds with certain `FeedSigns`, are read and diagnosed. So a store with hundreds
-    of thousands of healthy feeds is checked quickly.
+    Feeds that this query does not return are not read, unless they have certain `FeedSigns`.
     """
     return FeedScreen(
         now=now,
@@ -197,10 +196,9 @@ _WEEKDAYS_KNOWN: Final = 20.0  # with fewer entries the weekdays are unknown
 
 
 def _silent(state: FeedState, now: datetime) -> Finding | None:
-    """Report a feed that answers, but published nothing for much longer than usual.
+    """Return a finding if the feed answers, but has published nothing for much longer than usual.
 
-    Three limits must be passed: half a day, twice the longest recent pause, and the time in which the feed's rate lets
-    us expect six entries.
+    That is at least half a day, at least twice the longest recent pause, and long enough to expect six entries.
     """
     recent = state.stats.recent
     if state.cause is not None or len(recent) < _KNOWN_RHYTHM:
@@ -301,9 +299,9 @@ def _broken_ids(state: FeedState) -> Finding | None:
 
 
 def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
-    """Report that all entries of a feed were replaced between two polls in the last week, so that some may be lost.
+    """Return a finding if all entries were replaced between two polls in the last week: some may be lost.
 
-    Only feeds with a configured `interval` are reported, since only the operator can shorten this interval.
+    Only a feed with a configured `interval` has this finding, since only the operator can shorten this interval.
     """
     gap_at = feed.state.gap_at
     if feed.interval is None or gap_at is None or now - gap_at >= _SETTLED:

@@ -86,8 +86,7 @@ class Metrics:
         """Observe the delay of each new entry: the time from its publication to the poll that found it.
 
         `feed` is the feed as it was before the poll. A feed's first successful poll is not observed, since its entries
-        may be old. `recorded` does not say which entries are new, only how many (N). So the N entries with the latest
-        dates count as the new ones.
+        may be old. `recorded` has only the number of new entries: so many entries with the latest dates count as new.
         """
         if feed.state.succeeded_at is None or not recorded.entries_new:
             return

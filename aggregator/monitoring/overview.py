@@ -43,9 +43,8 @@ class Overview:
     """The state of an installation at the time `at`.
 
     `activity` and the delays cover the 24 hours before `at`; `days` covers the last 30 days, the latest last.
-    `feed_ids` are the ids of all feeds in the order in which they were added; there may be hundreds of thousands, so
-    their rows are not read. `unwell` has the feeds with findings, broken feeds first. `broken` is the number of broken
-    feeds.
+    `feed_ids` are the ids of all feeds in the order in which they were added. `unwell` has the findings of each feed
+    that has any, broken feeds first. `broken` is the number of broken feeds.
     """
 
     at: datetime
@@ -83,10 +82,10 @@ def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
 
 
 def _unwell(store: Store, now: datetime) -> Iterator[Diagnosis]:
-    """Yield the feeds that have findings. Only one of them has the finding `own_clock`.
+    """Yield the feeds that have findings. The finding `own_clock` is left out, except for the feed polled last.
 
-    If our own clock went back, every feed has this finding, so it is left out. Only the feed polled last keeps it: this
-    feed is yielded at the end with all its findings, even if it was yielded before without this one.
+    If our own clock went back, many feeds have this finding. The feed polled last is yielded at the end with it, even
+    if it was yielded before without it.
     """
     last: tuple[datetime, Diagnosis] | None = None
     for one in _diagnoses(store, now):

@@ -257,7 +257,7 @@ def redirect_nowhere(client: ScenarioClient) -> Complaint:
 
 
 def redirect_to_other_host(client: ScenarioClient) -> Complaint:
-    """A request that must stay on its host follows a redirect there, and returns a redirect to another host."""
+    """A request that must stay on its host follows redirects within the host; a redirect to another one is returned."""
     with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url("/x"))) as server:
             result = client.ask(server.url(), follow_hosts=False)

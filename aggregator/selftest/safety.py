@@ -236,7 +236,7 @@ def endless_redirects(client: ScenarioClient) -> Complaint:
 
 
 def redirect_circle(client: ScenarioClient) -> Complaint:
-    """Two hosts that redirect to each other are given up at the first repeated address."""
+    """A redirect loop between two hosts is an error at the first repeated address."""
     places: list[str] = []
 
     def script(peer: Peer) -> None:

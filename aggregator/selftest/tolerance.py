@@ -118,7 +118,7 @@ def odd_heads(client: ScenarioClient) -> Complaint:
 
 
 def cut_off(client: ScenarioClient) -> Complaint:
-    """A truncated body is an error, whatever marks the end of a body."""
+    """A truncated answer is an error, even if only the compressed data shows that the end is missing."""
     packed = gzip.compress(_LONG_FEED)
     chunked = head(200, ["Transfer-Encoding: chunked"])
     scripts = {
@@ -157,7 +157,7 @@ def corrupt(client: ScenarioClient) -> Complaint:
 
 
 def no_answer(client: ScenarioClient) -> Complaint:
-    """If a server closes or resets the connection without an answer, the connection counts as failed."""
+    """If a server closes or resets the connection without an answer, the request fails with the cause `connect`."""
     return _refuses(client, {"close": sends(), "reset": Peer.reset}, Cause.CONNECT)
 
 

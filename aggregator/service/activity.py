@@ -36,7 +36,7 @@ class ActivityLog:
         self._unlogged = Counter[str]()
 
     def note_poll(self, feed: Feed, record: PollRecord) -> None:
-        """Log that the feed begins to fail, or works again, if this poll changed that.
+        """Log a line if the feed begins to fail with this poll, or works again.
 
         `feed` is the feed as it was before the poll. At most 20 such lines are logged in a minute; the next
         `say_minute` logs the number of the others.

@@ -198,7 +198,7 @@ class Service:
     def _stop(self) -> None:
         """End all work within about ten seconds and publish a last time.
 
-        What ends slowly is told first, joined last.
+        Slow parts are told to end first, and waited for last.
         """
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
@@ -212,7 +212,7 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Return whether `_publish` must end after its batch: the daemon stops, and the time to publish is over."""
+        """Return whether the daemon stops and its time to publish is over: `_publish` then ends after its batch."""
         return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -247,7 +247,7 @@ class Service:
             self._tell(WATCHDOG=1)
 
     def _look_after(self) -> None:
-        """Every 30th tick, or if the clock went back: release claims of dead processes, move due times back."""
+        """Call `App.take_over` at every 30th tick, and whenever the clock went back."""
         now = self.app.clock.now()
         if self._ticks % _TAKE_OVER_EVERY == 0 or now < self._latest:
             self.app.take_over()
@@ -320,7 +320,7 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """If the rules for keys changed, compute stored keys again for ten seconds, once visits under old rules end."""
+        """Recompute stored keys by the present rules for about ten seconds; not within a lease time after a reload."""
         if time.monotonic() < self._rekey_from:
             return
         try:
@@ -329,7 +329,7 @@ class Service:
             logger.warning("keys not computed again; tried again soon", extra={"reason": str(error)})
 
     def _adjust_budget(self) -> None:
-        """Move `PollPolicy.threshold` a little towards the budgeted polls per day of feeds without fixed interval."""
+        """Adjust the poll threshold, so that the polls of feeds without a fixed interval come closer to the budget."""
         now = time.monotonic()
         elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
         try:

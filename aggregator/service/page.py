@@ -156,9 +156,9 @@ class PageProcess:
             child.stdin.flush()
 
     def _revive(self) -> None:
-        """Start the process again if it has died: at once the first time, then after growing pauses of up to a minute.
+        """Start the process again if it has died: at once the first time, then with growing pauses between two starts.
 
-        If the process lived for a minute, its death counts as a first one again.
+        A pause is at most a minute. If the process lived for a minute, the next start is at once again.
         """
         child = self._child
         if child is None or child.poll() is None:

@@ -68,11 +68,11 @@ class DaemonStatus:
             logger.debug("status not written", extra={"reason": str(error)})
 
     def begin(self) -> None:
-        """Remove records that earlier daemons left behind: those not written for over an hour."""
+        """Remove old records of daemons: those that are unreadable, or were last written over an hour ago."""
         self._forget("")
 
     def end(self) -> None:
-        """Remove the record of this process, which is about to end."""
+        """Remove the record of this process, which is about to end, and old records as `begin` does."""
         self._forget(self.name)
 
     def _forget(self, name: str) -> None:
@@ -104,10 +104,9 @@ class OutageWatch:
         self._seen: deque[tuple[float, int, int]] = deque()
 
     def is_offline(self, monotonic: float, totals: Mapping[str, int]) -> bool:
-        """Return whether at least five, and nine in ten, requests of the last five minutes reached no host.
+        """Return whether nine in ten requests of the last five minutes, and at least five, reached no host.
 
-        A request reaches no host if it fails with the cause dns, connect or timeout. `totals` are the engine's counters
-        now.
+        Such a request failed with the cause dns, connect or timeout. `totals` are the engine's counters now.
         """
         unreachable = sum(totals.get(cause, 0) for cause in _UNREACHABLE)
         self._seen.append((monotonic, totals.get("requests", 0), unreachable))

@@ -32,11 +32,10 @@ _HEADERS: Final = (
 class Guard:
     """ASGI middleware that checks whether a request is allowed, and adds security headers to its answer.
 
-    Every request but /healthz and /readyz needs the token, if there is one. It comes as `Authorization: Bearer`, or
-    from a browser as the password of Basic, with any user name. Without a token the Host header must name this machine,
-    or the host of `[web] base_url`. Otherwise another site could point its own name to this machine (DNS rebinding),
-    and its scripts could read everything. A request that changes something is refused if a page of another site sent
-    it.
+    With a token, every request must carry it: as `Authorization: Bearer`, or as the password of Basic with any user
+    name. Without a token, the Host header must name this machine or the host of `[web] base_url`. This stops a site
+    that points its own name to this machine (DNS rebinding). /healthz and /readyz are open to all. A request that
+    changes something is refused if a page of another site sent it.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, public: str = "") -> None:
@@ -47,7 +46,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it.
 
-        401: it has no token. 421: its Host header names another machine. 403: a page of another site sent it.
+        401: the token is missing or wrong. 421: the Host header is wrong. 403: a page of another site sent the request.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -69,7 +68,7 @@ class Guard:
     def _is_for_us(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         """Return whether the Host header names this machine or the host of `[web] base_url`.
 
-        On a Unix socket any name is right, since no browser connects to a Unix socket.
+        On a Unix socket every Host header is accepted, since no browser connects to a Unix socket.
         """
         host = headers.get(b"host", b"")
         _, port = scope.get("server") or (None, None)
@@ -91,9 +90,9 @@ class Guard:
 
 
 def _is_ours(host: bytes) -> bool:
-    """Return whether a Host header names this machine: as localhost, or by an IP address.
+    """Return whether a Host header is `localhost`, an IP address or empty.
 
-    An empty one counts as ours, too: browsers always send a name.
+    Under DNS rebinding a browser sends the name of the other site, so the result is False.
     """
     try:
         name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
@@ -103,11 +102,11 @@ def _is_ours(host: bytes) -> bool:
 
 
 def _is_foreign(headers: dict[bytes, bytes], public: bytes) -> bool:
-    """Return whether the headers say that a page of another site made a browser send this request.
+    """Return whether a page of another site made a browser send this request. `public` is the host of `base_url`.
 
-    If the browser sends Sec-Fetch-Site, this header decides. (A page under `Referrer-Policy: no-referrer` sends
-    `Origin: null` even to its own site.) Browsers send Sec-Fetch-Site only over https and to localhost. Without it,
-    Origin decides (RFC 6454). Programs send neither header, so their requests are never foreign.
+    Sec-Fetch-Site decides, since a page under `Referrer-Policy: no-referrer` sends `Origin: null` even to its own site.
+    Browsers send Sec-Fetch-Site only over https and to localhost. Without it, Origin decides (RFC 6454). A request
+    without both headers comes from a program; it is not foreign.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:

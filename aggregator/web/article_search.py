@@ -34,7 +34,7 @@ def read_search(
     """Return the search that the parameters of a request describe.
 
     Raises:
-        HTTPException: `day` is no day, or `q` has a beginning of words (`a*`) that is too short.
+        HTTPException: `day` is no day, or `q` has a prefix (`a*`) with fewer than two letters or digits.
     """
     if is_vague(read_query(q)):
         raise HTTPException(422, "q: a beginning of words needs two letters or digits at least, such as en*")
@@ -51,7 +51,7 @@ def read_search(
 
 
 def _without_nul(text: str) -> str:
-    """Return `text` with the characters replaced that databases refuse: NUL and lone surrogates."""
+    """Return `text` without NUL and lone surrogates, which databases refuse; each is replaced."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 

@@ -108,7 +108,7 @@ class LimitedProtocol(H11Protocol):
         return self.transport.get_write_buffer_size() > 0
 
     def _note_phase(self) -> None:
-        """Start the time limit of the phase that begins now, if one does: the answer, or the wait for a request."""
+        """Start a time limit if a new phase (an answer, or the wait for a request) has begun."""
         phase = self._answering()
         if phase is self._phase or self.transport.is_closing():
             return
@@ -119,9 +119,9 @@ class LimitedProtocol(H11Protocol):
         self._timer = self.loop.call_later(wait, self._end_wait)
 
     def _end_wait(self) -> None:
-        """Drop the connection, since the time limit of its phase is over.
+        """Drop the connection at the end of its time limit, unless a complete answer is still being sent.
 
-        It stays if the bytes of a complete answer are still being sent. `answer_seconds` limits that time, too.
+        Then drop it after `answer_seconds`.
         """
         left = self._since + self.limits.answer_seconds - self.loop.time()
         if self._answering() is None and self._unsent() and left > 0:

@@ -30,8 +30,8 @@ _OF_KEY: Final = frozenset({b"host", b"accept", b"accept-encoding", b"if-none-ma
 class CpuBudget:
     """The CPU time that requests may still use while the daemon is busy.
 
-    It grows by `SHARE` of the time that passes, up to `RESERVE`. An expensive request can make it negative, down to a
-    limit. Then requests wait until it is positive again.
+    The budget grows by `SHARE` of the time that passes, up to `RESERVE`. An expensive request can make it negative.
+    Then the next request waits until it is positive again.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class CpuBudget:
         return max(expected - self._left, 0.0) / SHARE
 
     def begin(self) -> None:
-        """Note that a request begins. Until it ends, an expected amount of CPU is set aside for it."""
+        """Note that a request begins. Until it ends, `_EXPECTED` seconds of CPU are set aside for it."""
         self._under_way += 1
 
     def end(self) -> None:
@@ -69,8 +69,8 @@ class _Kept:
 class Pace:
     """ASGI middleware: while the daemon is busy, requests begin one after another, as the `CpuBudget` allows.
 
-    /healthz and /readyz never wait. If a GET request had to wait, its answer is kept for two seconds. Equal requests
-    that had to wait, too, get this answer.
+    /healthz and /readyz never wait. The answer to a GET request that waited is kept for two seconds. An equal request
+    that waited, too, gets the kept answer.
     """
 
     def __init__(

@@ -63,10 +63,10 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
 
 
 def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], bytes]]:
-    """Return two functions: whether the installation is ready, and the metrics for Prometheus.
+    """Return two functions: one returns whether the installation is ready, one returns the metrics for Prometheus.
 
-    It is ready if the daemon called `daemon` ticks. Without a daemon ("") it is always ready, and the metrics are those
-    of this process and the store.
+    The installation is ready if the last tick of the daemon named `daemon` is recent. If `daemon` is "", it is always
+    ready, and the metrics are those of this process and the store.
     """
     stored = StoreMetrics(store.counts)
     if not daemon:

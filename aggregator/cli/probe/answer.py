@@ -73,7 +73,7 @@ def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object],
 
 
 def read_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """Read a source of another kind once: a sitemap, a page with links, or a program. Return as `read_plain` does.
+    """Read a sitemap, a page with links, or the output of a program once. Return two records, as `read_plain` does.
 
     The first record also has the entries that were found.
     """

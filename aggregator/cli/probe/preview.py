@@ -45,9 +45,8 @@ class Trial:
 def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_page: bool = True) -> Trial:
     """Poll one feed with its settings in the configuration, and with `with_page` also collect its newest entry.
 
-    If the feed's address has answered already, `answer` is that answer; then the address is not requested again. The
-    record of the entry has the fields of an article and the `rules` that were used. Its `error` says why there is no
-    article.
+    `answer` is the answer of the feed's address if it was requested before; None: request it now. The record of the
+    entry has the fields of an article, the `rules` that were used, and in `error` why there is no article.
     """
     with TemporaryDirectory(prefix="aggregator-") as folder, open_app(_trial(config, url, Path(folder))) as app:
         context = app.visits.context
@@ -74,9 +73,9 @@ def _trial(config: Config, url: str, folder: Path) -> Config:
 
 
 class _Newest:
-    """Reads feeds as `read` does, but hands on only the newest entry of the first answer that has entries.
+    """Calls the feed reader `read`, and drops all entries but the newest one of the first answer that has entries.
 
-    If several entries have the newest date, the first of them counts. If `with_page` is False, no entry is handed on.
+    Of several entries with the newest date, the first one counts. If `with_page` is False, all entries are dropped.
     """
 
     def __init__(self, read: FeedReader, with_page: bool) -> None:
@@ -138,7 +137,7 @@ def _failure(trace: Trace, sighting: Sighting) -> str:
 
 
 def _acting(app: App, article: Article, feed: str) -> Iterator[str]:
-    """Yield the rules of publisher and feed about page, title and language that had an effect, each with its source."""
+    """Yield the selectors that matched the page, and the feed's rules for title and language, each with its source."""
     page = next(iter(app.store.stored_pages(PageId(0), 1)), None)
     body = None if page is None or page.raw is None else app.raw_store.get(page.raw.content_hash)
     own = app.rules.of_article("", feed).feed

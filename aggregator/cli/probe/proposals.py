@@ -65,8 +65,8 @@ class Finder:
     def proposals(self, result: Fetched) -> tuple[Proposal, ...]:
         """Return the ways to follow the site that gave this answer.
 
-        They are all of one kind, the best that the site has: the address itself if it is a feed or sitemap, the feeds
-        that the page advertises, a feed at a usual place, a sitemap for news, or the page as a list of links.
+        They are all of one kind, the first that is found: the address itself if it is a feed or sitemap, the feeds that
+        the page advertises, a feed at a usual place, a sitemap for news, the page as a list of links, nothing.
         """
         parsed = self._parse(result)
         if self._is_sitemap(result, parsed):
@@ -88,7 +88,7 @@ class Finder:
         return ()
 
     def _news_sitemap(self, url: str) -> tuple[Proposal, ...]:
-        """Return the first sitemap for news at an address that robots.txt names, or else at a usual place."""
+        """Return the first sitemap for news: one that robots.txt lists with "news" in its address, or a usual place."""
         robots = robots_of(self.fetch(robots_url(url), "robots"))
         named = [address for address in sitemaps(robots, url) if "news" in address.lower()][:_MAX_SITEMAPS]
         for place in (*named, *NEWS_SITEMAP_PATHS):

@@ -61,9 +61,9 @@ def _add_changes(router: APIRouter, site: Site) -> None:
     ) -> Record:
         """Follow the corpus: return the changes after a cursor, each with the present state of its article.
 
-        The filters `feed` and `since` leave out changes, but no tombstone. The filter `url` gives the last change of
-        the article with this address. Changes that a filter left out do not come later, since the returned `cursor` has
-        passed them.
+        With `feed` or `since`, changes of other articles are left out, but tombstones are returned. With `url`, at most
+        the last change of the article with this address is returned, and no tombstone. The next request does not return
+        changes that were left out, since the returned `cursor` is past them.
         """
         seconds = int(wait[:-1])
         if seconds and waiting.acquire(blocking=False):
@@ -131,7 +131,7 @@ def _changes(
 def _of_address(
     site: Site, after: int, text: TextChoice, url: str, last: Position, is_wanted: Callable[[Change], bool]
 ) -> Record:
-    """Return the answer about the article at one address: its last change, if it is after the cursor and wanted."""
+    """Return the answer for `url`: the last change of its article, or none if `after` or `is_wanted` excludes it."""
     article = site.store.article(url)
     found: tuple[Change, ...] = ()
     if article is not None and article.change_seq is not None and article.change_seq > after:

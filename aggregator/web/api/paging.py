@@ -19,8 +19,8 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="at most; fewer where re
 def part_of(request: Request, response: Response, records: Iterable[Record], start: int, limit: int) -> list[Record]:
     """Return the first `limit` of `records`, or fewer if they are long.
 
-    `records` begins with record number `start` of the list. If any record is left over, a Link header with the address
-    of the next part is set (RFC 8288). So the caller passes up to `limit` + 1 records.
+    `records` are up to `limit` + 1 records of a list, from number `start` on. If one of them is left over, `response`
+    gets a Link header with the address of the next part (RFC 8288).
     """
     given: list[Record] = []
     size = 0

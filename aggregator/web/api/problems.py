@@ -16,7 +16,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Fault(BaseModel):
-    """One wrong parameter of a request. Its value is not repeated."""
+    """A wrong parameter of a request, without its value."""
 
     where: str = Field(description="the parameter, as in `query.limit`")
     problem: str

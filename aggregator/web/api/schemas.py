@@ -21,7 +21,7 @@ _PICTURE: Final = {
 
 
 def _join_examples(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Move the examples of the single fields into one example of the whole record. `schema` is changed in place."""
+    """Move the examples of the fields in `schema` into one example of the whole record."""
     schema["examples"] = [{name: field.pop("example") for name, field in schema["properties"].items()}]
 
 
@@ -32,7 +32,7 @@ class Record(BaseModel):
 
 
 def shown(example: Any, description: str | None = None) -> Any:
-    """Declare a field with its description, and with its value in the example of the record."""
+    """Declare a field with an example value. `example_of` makes the example of a record from those of its fields."""
     return Field(description=description, json_schema_extra={"example": example})
 
 

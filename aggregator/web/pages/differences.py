@@ -32,7 +32,7 @@ class DiffPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffLine:
-    """A line of a comparison. The kind "place" stands for equal lines that are left out, or for a message."""
+    """A line of a comparison. The kind "place" is no line of a text: it is "…" for omitted lines, or a message."""
 
     kind: Literal["added", "removed", "changed", "same", "place"]
     parts: tuple[DiffPart, ...]
@@ -84,7 +84,7 @@ def compare_lines(old: Sequence[str], new: Sequence[str], *, context: int = 1) -
 
 
 def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
-    """Yield the comparison of lines with the lines that replaced them, word by word in pairs."""
+    """Compare the lines `old` with the lines `new` that replaced them, in pairs. Lines without a partner come last."""
     both = min(len(old), len(new))
     for before, after in zip(old[:both], new[:both], strict=True):
         parts = compare_words(before, after)

@@ -61,7 +61,7 @@ def span(length: timedelta | None) -> str:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes in a unit in which it is short.
+    """Return a number of bytes with a unit from B to TB.
 
     >>> size(999), size(1500), size(2_500_000), size(3e12)
     ('999 B', '1.5 kB', '2.5 MB', '3.0 TB')
@@ -125,7 +125,7 @@ def strip_bidi_controls(text: str) -> str:
 
 
 def line_of_xml(text: str) -> str:
-    r"""Return a title or name for Atom, without characters that XML forbids and without bidi controls.
+    r"""Return a line of text for Atom, without characters that XML forbids and without bidi controls.
 
     >>> line_of_xml("a\x00b\u2067c")
     'abc'

@@ -35,9 +35,9 @@ _QUALITY: Final[Mapping[str, str]] = {
 
 
 def why_one(evidence: TracedEvidence) -> str:
-    """Return why two keys are one article, as the end of a sentence.
+    """Return why two keys are one article, such as "one entry of a feed of dw.com names both".
 
-    For a kind of evidence without a sentence in the table, return the name of the kind and who states it.
+    For a kind of evidence that the table does not have, return the name of the kind and the witness.
     """
     said = _EVIDENCE.get(evidence.kind)
     if said is None:
