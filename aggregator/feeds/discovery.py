@@ -58,7 +58,7 @@ class FoundFeed:
 def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
     """Return the feeds that the page at `url` advertises, best first. Feeds of readers' comments come last.
 
-    The best are those with a usual media type of Atom or RSS. Only `link` elements count, and none in HTML comments,
+    The best have a usual media type of Atom or RSS, or none. Only `link` elements count, and none in HTML comments,
     scripts and styles.
 
     >>> find_feeds('<link rel="alternate" type="application/rss+xml" href="/rss">', "https://dw.com/en/")[0].url

@@ -54,7 +54,7 @@ _MAX_AUTHORS = 50
 
 @dataclass(frozen=True, slots=True)
 class EntryTree:
-    """The elements in an entry by short name, in document order, and the address that its links are relative to."""
+    """The elements in an entry, in document order under each short name, and the address that links are relative to."""
 
     element: etree._Element
     children: dict[str, list[etree._Element]]
@@ -75,7 +75,7 @@ class EntryDates:
 
 
 def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree:
-    """Return the children of an entry by name, with the elements in its `media:` and `news:` children at any depth.
+    """Return the children of an entry by name; elements within `media:` and `news:` children count as children, too.
 
     `base` is the address that the links of the entry's parent are relative to.
     """
@@ -103,7 +103,7 @@ def _first(tree: EntryTree, names: tuple[str, ...]) -> list[etree._Element]:
 
 
 def read_id(tree: EntryTree) -> str:
-    """Return the entry's id: the guid, or in RSS 1.0 its `rdf:about`; `""` if there is none."""
+    """Return the entry's id: `guid` or `id`, or in RSS 1.0 `rdf:about`; `""` if there is none."""
     for child in _first(tree, _IDS):
         if text := text_of(child):
             return text
@@ -113,8 +113,8 @@ def read_id(tree: EntryTree) -> str:
 def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
     """Return the absolute address of the entry; `None` if there is none.
 
-    It is the first that the entry has of: an alternate link to HTML, another alternate link, an id that is an address,
-    the `loc` of a sitemap.
+    An alternate link to HTML is preferred, then another alternate link, an id that is an address, the `loc` of a
+    sitemap.
     """
     candidates: list[tuple[int, str, str]] = []
     for child in _first(tree, _LINKS):
@@ -136,14 +136,15 @@ def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
 
 
 def is_permalink(tree: EntryTree) -> bool:
-    """Return whether the guid is an address: by RSS 2.0 it is unless `isPermaLink` is false. Without a guid: True."""
+    """Return whether the guid may be used as an address (RSS 2.0): `isPermaLink` is not false. No guid: True."""
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 
 def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates:
-    """Return when the entry was published and updated, each from the first kind of element with a plausible date.
+    """Return when the entry was published and updated.
 
-    Of several elements of one kind the last plausible one counts.
+    Each is the date in the first element of `_PUBLISHED` or `_UPDATED` that has a plausible one. Of several elements of
+    one name the last such element is used.
     """
     published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now, language)
     updated_at, _, other_doubt = _read_date(tree, _UPDATED, now, language)
@@ -179,7 +180,7 @@ def _read_date(
 
 
 def read_authors(tree: EntryTree) -> tuple[str, ...]:
-    """Return the names of the authors, each once, in the order of the kinds of elements that name them (`_AUTHORS`).
+    """Return the names of the authors, each once, in the order of `_AUTHORS`, the elements that name them.
 
     `itunes:author` counts only if no other element names an author.
     """
@@ -194,7 +195,7 @@ def read_authors(tree: EntryTree) -> tuple[str, ...]:
 
 
 def _read_person(element: etree._Element) -> str:
-    """Return the name in an author element: of its children `name`, `email` or `uri` (Atom), else of its own text."""
+    """Return the name in an author element: its child `name`, `email` or `uri` (Atom), else the name in its text."""
     parts = {str(child.tag).rpartition("}")[2].rpartition(":")[2].lower(): child for child in element.iterchildren()}
     for part in ("name", "email", "uri"):
         if part in parts and (text := text_of(parts[part])):

@@ -1,8 +1,8 @@
-"""The guid rule: an entry is identified by its id (guid). If the feed's ids are broken, another field takes its place.
+"""The guid rule: an entry is identified by its id (guid), or by other fields if the ids of its feed are broken. Pure.
 
-It is the link, the link and the date, or the title and the date. One rule applies to the whole feed, so a broken entry
-does not change the ids of others. Pure functions of a few strings of each entry. Ids that change from one poll to the
-next are treated in `store/polls/matching.py`.
+These are the link, the link and the date, or the title and the date. One rule applies to the whole feed, so a broken
+entry does not change the ids of others. Ids that change from one poll to the next are treated in
+`store/polls/matching.py`. Whether a guid is also an address is decided in `entry_fields.is_permalink`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdRule:
-    """Which field identifies the entries of a feed (`rule`). `stand_in` is the field for an entry that has no id."""
+    """The fields that identify the entries of a feed: `rule`, but `stand_in` for an entry without an id."""
 
     rule: Rule
     stand_in: Rule
@@ -62,9 +62,9 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
     """Return the rule that identifies the entries of one document.
 
-    Ids are broken if no entry has one, or if entries with different links have the same one. In place of an id, the
-    link is used. If an entry has no link, or different entries have the same one, link and date are used together, or
-    else title and date. Only the entries without an id are looked at for this, or all entries if the ids are broken.
+    Ids are broken if no entry has one, or if entries with different links have the same one. In place of an id the link
+    is used; link and date if different entries have the same link; title and date if this is not enough or an entry has
+    no link. Only entries without an id decide between these, or all entries if the ids are broken.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)
@@ -78,15 +78,16 @@ def choose_rule(marks: Sequence[Mark]) -> IdRule:
 
 
 def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
-    """Return whether one name belongs to two different values. `pairs` are (name, value)."""
+    """Return whether two of the `pairs` (name, value) have the same name and different values."""
     seen: dict[Hashable, Hashable] = {}
     return any(seen.setdefault(name, thing) != thing for name, thing in pairs)
 
 
 def entry_id_of(mark: Mark, rule: IdRule) -> str:
-    """Return the id that identifies an entry in its feed. It is never empty.
+    """Return what identifies an entry in its feed, never empty: its own id if the rule is "id" and it has one.
 
-    If the field of the rule is missing, the id is a hash of title and date.
+    Otherwise it is the link, or link and date, as `rule.stand_in` says. It is a hash of title and date if the rule says
+    so or the link is missing.
 
     >>> entry_id_of(Mark(id="", link="https://dw.com/a-1", date="", title=""), WORKING_IDS)
     'https://dw.com/a-1'

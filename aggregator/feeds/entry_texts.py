@@ -1,7 +1,7 @@
 """Title, summary and content of entries. Only this module uses feedparser, which reads the summaries and contents.
 
-feedparser gets a small feed that contains only these texts; it knows how each dialect of RSS and Atom marks up its
-texts. The feed is passed as a stream, so feedparser cannot take it for an address, and fetches nothing.
+feedparser knows how each dialect of RSS and Atom marks up its texts. It gets a small feed that contains only these
+texts, as a stream, so that it cannot take the feed for an address and fetches nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _title(tree: EntryTree) -> str:
 
 
 def _sources(tree: EntryTree) -> list[_Source]:
-    """Return the elements with the entry's summary and content. If they have no text: the first `media:description`."""
+    """Return the elements with summary and content; if these have no text, the first `media:description` with one."""
     found = [(tag, child) for name, tag in _TEXTS.items() for child in tree.children.get(name, ())[:_MAX_TEXTS]]
     if any(len(child) or text_of(child) for _, child in found):
         return found
@@ -73,7 +73,7 @@ def _sources(tree: EntryTree) -> list[_Source]:
 
 
 def _run_feedparser(entries: Sequence[list[_Source]], *, is_atom: bool) -> list[Mapping[str, Any]]:
-    """Return what feedparser reads from the elements of each entry, in order; empty if it fails.
+    """Return what feedparser reads from the elements of each entry, in order; empty mappings if it fails.
 
     The values are `Any`, because feedparser is untyped.
     """
@@ -134,7 +134,7 @@ def _entry_texts(title: str, entry: Mapping[str, Any], sources: list[_Source]) -
 
 
 def _as_html(part: Mapping[str, Any], is_declared: bool) -> str:
-    """Return a text that feedparser read as HTML; plain text keeps its paragraphs and lines.
+    """Return, as HTML, a text that feedparser read; plain text keeps its paragraphs and lines.
 
     The values of `part` are `Any`, because feedparser is untyped.
     """

@@ -34,9 +34,9 @@ _HTML_TYPES = frozenset({"html", "text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The fields of a feed itself. Its entries inherit `language`, `authors` and `base`, the base of their links.
+    """The fields of a feed itself; empty if the head is unreadable. Entries inherit `language`, `authors` and `base`.
 
-    If the head is unreadable, the fields are empty.
+    `base` is the address that links are relative to.
     """
 
     title: str = ""
@@ -52,9 +52,9 @@ class Head:
 
 
 def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
-    """Return the fields of a feed. Links are relative to `url`, the feed's address, or to its XML Base.
+    """Return the fields of a feed. Its links are relative to its XML Base, or else to `url`, the feed's address.
 
-    If both are missing (a file), links are relative to the address that the feed states as its own or its site's.
+    If both are missing (a file), they are relative to the address that the feed states as its own or its site's.
     """
     outer = base_of(root, url)
     holder = _channel(root, context)
@@ -84,7 +84,7 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
 
 
 def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
-    """Return the authors of entries that name none: those of an Atom feed (RFC 4287, 4.2.1), or `dc:creator`.
+    """Return the authors of all entries that name none: those of an Atom feed (RFC 4287, 4.2.1), else `dc:creator`.
 
     The other people of an RSS channel (`managingEditor`, `webMaster`) are contacts, not authors.
     """
@@ -121,7 +121,11 @@ def _title(tree: EntryTree) -> str:
 
 
 def title_text(element: etree._Element) -> str:
-    """Return a title as plain text on one line. Markup is removed if the title's type is HTML or it looks like HTML."""
+    """Return a title as plain text on one line.
+
+    Markup is removed if the title's type is HTML, if the title looks like HTML and its type is not plain text, or if
+    the markup runs code.
+    """
     if len(element):
         return one_line("".join(_visible_texts(element)))[:_MAX_TITLE_CHARS]
     text, kind = text_of(element)[:_MAX_TITLE_CHARS], attribute(element, "type").lower()
@@ -150,7 +154,7 @@ def _decode_base64(text: str) -> str:
 
 
 def _links(tree: EntryTree) -> dict[str, str]:
-    """Return the first address for each link relation, by relation. A link without a relation is "alternate"."""
+    """Return the feed's links: for each relation the first address. A link without a relation is "alternate"."""
     found: dict[str, str] = {}
     for name in ("link", "atom:link"):
         for child in tree.children.get(name, ()):
@@ -181,7 +185,7 @@ def _listed(tree: EntryTree, name: str) -> list[str]:
 def _update_interval(tree: EntryTree) -> timedelta | None:
     """Return sy:updatePeriod / sy:updateFrequency (RSS 1.0); None: both are missing, or one is invalid.
 
-    A missing period is daily, a missing frequency 1.
+    A missing period is daily, a missing frequency 1. The result is at least a minute.
     """
     period, frequency = read_text(tree, "sy:updateperiod"), read_text(tree, "sy:updatefrequency")
     if not period and not frequency:

@@ -77,7 +77,7 @@ def _size(document: object) -> int:
 
 
 def _whole_items(text: str) -> Json | None:
-    """Return a broken feed with those items that can be read, and its head; None: the text has no list `items`."""
+    """Return the readable items of a broken feed, and its head if readable; None: the text has no list `items`."""
     start = _ITEMS.search(text)
     if start is None:
         return None
@@ -177,5 +177,5 @@ def _enclosures(item: Json, base: str) -> tuple[Enclosure, ...]:
 
 
 def _plain(value: object) -> str:
-    """Return the plain text in a JSON value as HTML."""
+    """Return a JSON value, which is plain text, as HTML."""
     return lines_to_html(without_soft_hyphens(escape(_text(value), quote=False)))

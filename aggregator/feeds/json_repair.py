@@ -1,4 +1,4 @@
-"""Reads broken JSON: a server's output before it, comments, surplus commas, a missing end.
+"""Reads JSON, even if it is broken: by output of a server before it, comments, surplus commas, a missing end.
 
 It knows no feed format. Valid JSON is read by the standard library alone.
 """
@@ -55,15 +55,14 @@ def read_json(text: str) -> tuple[object, bool]:
 
 
 def _as_json(match: re.Match[str]) -> str:
-    """Return an escape of JSON unchanged. Of any other escape (JavaScript has some) return the escaped character."""
+    """Return an escape unchanged if JSON has it; of any other (JavaScript has some), return the escaped character."""
     return match[0] if match[1] is None else match[1]
 
 
 def _repair(text: str) -> tuple[str, bool]:
     """Return `text` as valid JSON, and whether its end was found.
 
-    Comments and surplus commas are removed. Text without an end is cut and closed after the last complete member or
-    item.
+    Comments and surplus commas are removed. If the end is missing, the last complete member or item becomes the end.
     """
     out: list[str] = []
     open_signs: list[str] = []

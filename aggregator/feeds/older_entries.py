@@ -18,7 +18,7 @@ _MAX_SECTIONS: Final = 20
 def older_page(parsed: ParsedFeed, url: str) -> str | None:
     """Return the address of the page with older entries of the feed at `url`; None: there is no such page.
 
-    It is the page that the feed names (RFC 5005). A WordPress feed that names none has numbered pages (`next_paged`).
+    It is the page that the feed names (RFC 5005), or the next numbered page of a WordPress feed (`next_paged`).
     """
     if parsed.previous_url is not None:
         return parsed.previous_url
@@ -44,7 +44,7 @@ def next_paged(url: str) -> str:
 
 
 def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple[Source, ...]:
-    """Return the places to search for older entries: the feed's older page, then its entries' site for news sitemaps.
+    """Return the places to search for older entries: the feed's older page, and the site of its first entry.
 
     `url` is the feed's address, `entry_urls` are the addresses of its present entries.
     """
@@ -59,10 +59,10 @@ def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
 
 
 def section_of(url: str) -> str:
-    """Return the section of an address: its host and first folder.
+    """Return the section of an address: its host with port, and its first folder.
 
-    A sitemap lists more than the entries of one feed. Only addresses in the sections of the feed's entries are taken
-    from it.
+    A sitemap lists more than the entries of one feed. Only addresses in the sections of these entries are taken from
+    it.
 
     >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
     ('a.example:443/en', 'a.example:443/')
@@ -72,10 +72,7 @@ def section_of(url: str) -> str:
 
 
 def choose_sitemaps(named: Sequence[str]) -> tuple[Source, ...]:
-    """Return those of a site's sitemaps that are for news, `_MAX_SITEMAPS` at most.
-
-    If none is for news, the first sitemap is returned, which may be an index.
-    """
+    """Return those of a site's sitemaps that are for news, at most `_MAX_SITEMAPS`; if none is, the first sitemap."""
     news = [url for url in named if is_for_news(url)]
     return tuple(Source(kind="sitemap", url=url) for url in (news or list(named[:1]))[:_MAX_SITEMAPS])
 

@@ -46,7 +46,7 @@ class SkippedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionList:
-    """The content of a list: its feeds, each address once, and the lines that were left out."""
+    """The content of a list: its feeds, each address once, and the lines that gave no feed."""
 
     feeds: tuple[Subscription, ...]
     skipped: tuple[SkippedLine, ...] = ()
@@ -149,10 +149,9 @@ def _read_plain(text: str) -> SubscriptionList:
 
 
 def _named(url: str, rest: str) -> Subscription:
-    """Return a feed with the name, or the tags, that follow its address.
+    """Return the feed at `url`, with the name and the tags that follow the address in its line (`rest`).
 
-    The text `rest` after the address is the name. With quotes in it, it is read as Newsboat writes it: tags, and the
-    name as "~Name".
+    Without quotes, `rest` is the name. With quotes, it is read as Newsboat writes it: tags, and the name as "~Name".
     """
     if '"' not in rest:
         return Subscription(url=url, name=" ".join(rest.split()))

@@ -1,7 +1,7 @@
 """Parses the bytes of a feed to a `ParsedFeed`. It never raises, fetches nothing and cleans no HTML.
 
-Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others, and the record of an
-entry does not depend on which other entries are left out because they are known.
+Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others, and an entry is read
+in the same way whichever others are left out because they are known.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def parse_feed(
     now: datetime,
     known: Collection[str] = (),
 ) -> ParsedFeed:
-    """Return the parsed content of an answer: of a feed (XML or JSON), or only the kind of an HTML page.
+    """Return the parsed content of an answer: a feed (XML or JSON), or for an HTML page only its kind.
 
     `url` is the address of the answer, to which links are relative. `headers` are its headers, with names in lower
     case. Entries whose `raw_hash` is in `known` are left out. If the answer is neither feed nor page, `kind` is None
@@ -123,7 +123,7 @@ def _mark(tree: EntryTree) -> Mark:
 
 
 def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context:
-    """Return what the head says for all entries: the namespaces of root and channel, entities, and the format."""
+    """Return the context that the head gives to all entries: namespaces of root and channel, entities, and format."""
     namespaces: dict[str | None, str] = {}
     if tree is not None:
         namespaces.update(tree.nsmap)
@@ -141,10 +141,10 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 
 
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
-    """Return the namespace whose elements without a prefix count as elements of the feed's format; `""`: there is none.
+    """Return the feed's default namespace, in lower case, to treat it as that of the feed's format (`Context.default`).
 
-    It is the feed's default namespace, in lower case: some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or
-    Dublin Core by mistake. If the feed writes the elements of its format with a prefix, there is none.
+    Some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or Dublin Core by mistake. `""`: there is none, or the
+    feed writes the elements of its format with a prefix.
     """
     has_own_prefix = ":" in root.name and root.kind == "atom"
     has_own_prefix |= any(prefix and uri.lower() in CORE for prefix, uri in namespaces.items())

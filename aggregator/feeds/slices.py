@@ -44,7 +44,7 @@ _TAG_END = re.compile(r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """The first element that tells the kind of a document, and its position in the text (`start`)."""
+    """The first element that tells what kind of document a text is. `start` is its position in the text."""
 
     kind: Kind
     name: str  # as written, with its prefix
@@ -61,7 +61,7 @@ class Sliced:
 
 
 def find_root(text: str) -> Root | None:
-    """Return the first element that is known from feeds or HTML pages; None: the text has no such element.
+    """Return the first element that belongs to a feed or HTML page; None: the text has no such element.
 
     >>> find_root('<!-- <rss> --><feed xmlns="http://www.w3.org/2005/Atom">')
     Root(kind='atom', name='feed', start=14)
@@ -91,8 +91,8 @@ def find_root(text: str) -> Root | None:
 def split(text: str, root: Root) -> Sliced:
     """Return head and slices of a feed's text, `MAX_ENTRIES` slices at most.
 
-    An entry without an end tag ends where the next one starts. The last entry of a text that is cut off is left out if
-    its end is missing.
+    An entry without an end tag ends at the next entry or the end tag of the root. If neither follows, the text is cut
+    off, and the entry is left out.
     """
     pattern = _tokens(_ENTRY_NAMES[root.kind], root.name)
     gaps: list[str] = []
@@ -145,7 +145,7 @@ def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
 def hash_slice(text: str, salt: bytes) -> str:
     """Return the hash (32 hexadecimal digits) of a slice and of `salt` (`salt_of`).
 
-    The salt is hashed, too, because a change of the namespaces can change the meaning of a slice.
+    The salt counts because a change of the namespaces can change the meaning of a slice.
     """
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt[:16]).hexdigest()
 

@@ -92,7 +92,7 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 class Context:
     """The parts of the head that apply to every entry: namespaces in scope, entities, and whether the format is Atom.
 
-    `default` is a namespace, in lower case, whose elements without a prefix count as those of the feed's format.
+    Elements without a prefix in the namespace `default` (lower case) count as elements of the feed's format.
     """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)
@@ -154,14 +154,14 @@ def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
-    """Return declarations of the prefixes that `text` uses without a declaration, each with its usual namespace."""
+    """Return `xmlns:` attributes for the prefixes that `text` does not declare, each with its usual namespace."""
     prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
     known = (p for p in prefixes if f"xmlns:{p}=" not in text)
     return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)
 
 
 def _prune(top: etree._Element) -> None:
-    """Drop attributes and children of an element that are more than any honest entry has."""
+    """Drop all attributes and children of each element that exceed the limits, which no honest entry reaches."""
     for element in top.iter():
         if len(element.attrib) > _MAX_ATTRIBUTES:
             kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
@@ -172,7 +172,7 @@ def _prune(top: etree._Element) -> None:
 
 
 def context_of(element: etree._Element, context: Context) -> Context:
-    """Return the context for the elements of an entry, which may declare a default namespace of its own."""
+    """Return the context for the children of `element`, whose own namespace without a prefix becomes the `default`."""
     uri = str(element.tag).rpartition("}")[0][1:].lower()
     is_own = not element.prefix and uri not in CORE and uri != context.default
     return replace(context, default=uri) if is_own else context
@@ -206,7 +206,7 @@ def text_of(element: etree._Element) -> str:
 
 
 def unwrap_cdata(text: str) -> str:
-    """Return the content of a CDATA section that was escaped, or put into another one. Other text is unchanged.
+    """Return `text` without the marks of a CDATA section around it, which stay if a feed escapes or nests the section.
 
     >>> unwrap_cdata("<![CDATA[Ferry late]]>"), unwrap_cdata("How <![CDATA[ works")
     ('Ferry late', 'How <![CDATA[ works')

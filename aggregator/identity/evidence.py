@@ -1,22 +1,20 @@
 """Decides which keys are one article, from statements that two keys are one (edges). Pure; the store keeps the edges.
 
-**The partition is a function of the set of edges and of the facts about the keys (`KeyFacts`). The order of the edges
-does not matter.** Edges are tried from the strongest kind to the weakest, and edges of one kind in the order of their
-keys. An edge joins the groups at its ends unless there is a reason to refuse it (`Refusal`). A new edge changes only
-the groups of its connected component. If an edge or a text is removed, the groups that it had joined are separate
-again.
+**The result (`judge`) depends only on the set of edges and on the facts about the keys (`KeyFacts`), not on any
+order.** Edges are tried from the strongest kind to the weakest, edges of one kind in the order of their keys, and the
+kinds in `_WEAK` last. An edge joins the groups of its two keys unless there is a reason to refuse it (`Refusal`). If an
+edge or a text is removed, the groups that it had joined are separate again.
 
-A store therefore never loads more than one component. After new edges or a new text at a key it
+A new edge changes only the groups of its connected component. So after new edges or a new text at a key, a store
 
 1. collects the edges at this key, then the edges at their other ends, until there are no further edges; it stores edges
    that `refusal_alone` refuses, but does not follow them (else each home page would connect all articles of its site);
 2. calls `judge(facts, edges)` for that component; a key without edges is a group of its own;
 3. gives every group one article: the oldest article whose own key is in the group. (An article made from a later page
-   of a multi-page article comes last.) The other articles of the group are merged into it (a tombstone each). A key
-   that left the group of an article gets an article of its own.
+   of a multi-page article comes last.) The other articles of the group are merged into it. A key that left the group of
+   an article gets an article of its own.
 
-Repeating these steps changes nothing. Refused edges stay stored, because a later edge or text may remove the reason.
-The decision log has the reason of each refusal.
+Refused edges stay stored, because a later edge or text may remove the reason. The decision log has the reason.
 """
 
 from __future__ import annotations
@@ -51,11 +49,10 @@ _STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # the strong
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Edge:
-    """A statement that `key` and `other` are one article.
+    """A statement that `key` and `other` are one article, usually because the page or entry of `key` names `other`.
 
-    If the page or entry with `key` names another address, `other` is the key of the named address. `site` and
-    `other_site` are the sites of the two keys (`identity/sites.py`). `witness` is the site of the feed or page that
-    makes the statement.
+    `site` and `other_site` are the sites of the two keys (`identity/sites.py`). `witness` is the site of the feed or
+    page that makes the statement.
     """
 
     key: Key
@@ -90,7 +87,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The groups of keys that are one article each, and the refused edges with the reason, both sorted."""
+    """The groups of keys (each group is one article), and the refused edges with the reason. Both are sorted."""
 
     groups: tuple[frozenset[Key], ...]
     refused: tuple[tuple[Edge, Refusal], ...]
@@ -140,11 +137,11 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join groups by `bare`, the edges of the weak kinds. Change `groups`; return the edges that joined nothing.
+    """Join the groups at the ends of edges of the weak kinds (`bare`) if the groups have an equal text.
 
-    Such an edge joins two keys only if their texts are equal, or nearly equal for a `rel=canonical`. Keys that name one
-    address are also joined with each other if their texts are equal. A named address without a fetched text is joined
-    with nothing, since templates often name a wrong address.
+    For a `rel=canonical`, texts of the two keys that resemble each other suffice. Keys that name the same target are
+    joined with each other, too, if their groups have an equal text. `groups` (each key's group) is changed. Returned
+    are the edges whose `key` is in one group neither with its target nor with another key that names this target.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -181,7 +178,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return why an edge is refused, whatever the other edges and the texts are; None: it may be accepted."""
+    """Return why an edge is refused, if the edge alone is the reason; None: it is judged by texts and other edges."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
@@ -194,15 +191,15 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `key` looks like a section (no five digits at its end) and the path of `other` is below it."""
+    """Return whether `key` looks like a section, without five digits in its last segment, and `other` is below it."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return (kind, key) of each key that too many different articles name by edges of one kind.
+    """Return (kind, target) if keys of more than `MAX_SHARED` different articles name the target by edges of the kind.
 
-    Such keys belong to error pages, sections, and wrong addresses or guids of templates.
+    Such targets are error pages, sections, and wrong addresses or guids of templates.
     """
     sources: dict[tuple[EvidenceKind, Key], set[Key]] = defaultdict(set)
     for edge in edges:
@@ -215,7 +212,7 @@ def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set
 
 
 def _contested(edges: Iterable[Edge]) -> set[Key]:
-    """Return the keys of wp.me links that pages of several sites declare. They are joined with none of the pages."""
+    """Return the wp.me keys that pages of several sites declare as theirs. Such a key is joined with none of them."""
     sites: dict[Key, set[str]] = defaultdict(set)
     for edge in edges:
         if edge.site != edge.other_site:
@@ -226,8 +223,7 @@ def _contested(edges: Iterable[Edge]) -> set[Key]:
 def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, strict: bool) -> int:
     """Return the number of different articles under `keys`.
 
-    `strict`: two keys count as different only if their texts or titles prove it. Otherwise they count as different
-    unless their texts or titles prove that they are equal.
+    Two keys whose texts and titles prove nothing count as one article if `strict`, otherwise as two.
     """
     found: list[KeyFacts] = []
     for key in sorted(keys):
@@ -250,11 +246,11 @@ def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping
 
 
 def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
-    """Return whether the articles under two keys are different; None: neither texts nor titles can be compared.
+    """Return whether two keys are different articles; None: neither their texts nor their titles can be compared.
 
-    Two texts are one article if at least half of the smaller sample is in the other: a mobile page is shorter, an
-    update is longer. Texts that are too short for a sample are one article if they are equal or have equal titles.
-    Titles alone decide if a text is missing.
+    Two texts are one article if at least half of the smaller sample of hashes is in the other: a mobile page is
+    shorter, an update is longer. Texts with a sample that is too small are one article if they are equal or have equal
+    titles. If a text is missing, the titles decide.
     """
     if one.text_hash is not None and other.text_hash is not None:
         if one.text_hash == other.text_hash:
@@ -269,9 +265,9 @@ def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 
 def resemblance(one: KeyFacts, other: KeyFacts) -> float:
-    """Return the share of the hashes of two samples that are in both: from 0 to 1.
+    """Return how alike two samples are, from 0 to 1: the number of hashes in both, divided by that in either.
 
-    Equal texts give 1. Samples that have together fewer than `MIN_SAMPLE` hashes give 0.
+    Equal texts give 1. Fewer than `MIN_SAMPLE` hashes in either give 0.
     """
     if one.text_hash is not None and one.text_hash == other.text_hash:
         return 1.0
@@ -283,7 +279,7 @@ def resemblance(one: KeyFacts, other: KeyFacts) -> float:
 
 
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
-    """Return the edges between the addresses of one entry: link, feedburner:origLink, guid and content id.
+    """Return the edges between an entry's link and its other addresses: feedburner:origLink, guid and content id.
 
     The guid counts if it is a permalink, or an address with the number of the linked post (WordPress, Medium).
     """
@@ -299,7 +295,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Return whether `guid` is the address of the post at `link` that has only its number: WordPress, Medium.
+    """Return whether `guid` is the address with nothing but a number that WordPress or Medium gives the post at `link`.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True
@@ -316,11 +312,10 @@ def _is_post_of(guid: str, link: str) -> bool:
 def edges_of_page(
     page_url: str, hops: Sequence[Hop], declared: DeclaredUrls, publishers: Publishers
 ) -> tuple[Edge, ...]:
-    """Return the edges from a page's redirects, which end at `page_url`, and from the addresses that the page declares.
+    """Return the edges from the redirects that led to `page_url`, and from the addresses that the page declares.
 
-    A `rel=canonical` with another key than `og:url` is a weak kind of evidence (`BARE_CANONICAL`): it joins only texts
-    that are equal or nearly equal. Addresses in JSON-LD give no edge. A declared wp.me short link gives a second edge,
-    to the "?p=" address of its post on the page's host.
+    A `rel=canonical` is weak evidence (`BARE_CANONICAL`) unless `og:url` has the same key. Addresses in JSON-LD give no
+    edge. A declared wp.me short link gives a second edge, to the "?p=" address of its post on the page's host.
     """
     if not hops and declared == _DECLARED_NOTHING:
         return ()
@@ -371,9 +366,9 @@ _DECLARED_NOTHING = DeclaredUrls()
 
 
 def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End | None:
-    """Return key and site for an entry's content id; None: the feed's publisher has no rule that makes keys of ids.
+    """Return key and site of an entry's content id; None: the feed's publisher has no rule that makes keys of ids.
 
-    A rule whose ids are unique only within a host (`per_host`) does not count, since the id alone names no host.
+    A rule with `per_host` does not count: its ids are unique within one host only, and the content id names no host.
     """
     publisher = publisher_of(publishers, host_of(feed_url))
     if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):

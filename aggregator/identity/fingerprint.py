@@ -54,10 +54,9 @@ _SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
 class Fingerprint:
     """The stored fingerprint of a text.
 
-    `hashes` are the hashes of the sampled grams, as signed 64-bit numbers. `size` is the number of all grams, sampled
-    or not. If a text is too short to be compared, `hashes` is empty and `size` is 0. `text_hash` is the 16-byte hash of
-    the normalised text. Texts have the same `text_hash` if they differ only in case, blanks, punctuation, or lines that
-    tell an age or a count ("9 hours ago", "531 comments").
+    `hashes` are those of the sampled grams, as signed 64-bit numbers; `size` is the number of all grams. If a text is
+    too short to be compared, `hashes` is empty and `size` is 0. `text_hash` (16 bytes) is equal for texts that differ
+    only in case, blanks, punctuation, or lines that tell an age or a count ("9 hours ago", "531 comments").
     """
 
     hashes: frozenset[int]
@@ -69,8 +68,8 @@ class Fingerprint:
 class Similarity:
     """The similarity of two samples of hashes.
 
-    `common` is the number of hashes in both samples, `containment` their share of the smaller sample, and `resemblance`
-    their share of all different hashes.
+    `common` is the number of hashes in both samples. `containment` is their share of the smaller sample, `resemblance`
+    their share of the hashes in at least one sample.
     """
 
     common: int
@@ -113,7 +112,7 @@ def is_unspaced(text: str) -> bool:
 
 
 def lasting(text: str) -> str:
-    """Return a text without lines that only tell an age or a count. A text of such lines alone is unchanged."""
+    """Return a text without lines that only tell an age or a count. If it has only such lines, it is unchanged."""
     kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
     return kept if kept.strip() else text
 
@@ -151,14 +150,14 @@ def is_near_duplicate(similarity: Similarity) -> bool:
 def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site_size: int = 0) -> frozenset[int]:
     """Return the hashes that are not boilerplate (`is_boilerplate`).
 
-    `uses` tells how many documents have each hash; a hash that is not in `uses` is in no other document. `site_size` is
+    `uses` tells how many documents have each hash; a hash that is missing there is in no other document. `site_size` is
     the number of documents of the compared text's site.
     """
     return frozenset(h for h in hashes if h not in uses or not is_boilerplate(uses[h], site_size))
 
 
 def is_boilerplate(use: HashUse, site_size: int = 0) -> bool:
-    """Return whether a hash is of a repeated phrase: many documents have it, or a large share of one site's.
+    """Return whether a hash is of a repeated phrase: it is in many documents, or in a large share of one site's.
 
     `site_size` is the number of that site's documents. The share counts only if the site has many documents.
     """
@@ -173,11 +172,11 @@ def best_match(
     uses: Mapping[int, HashUse],
     site_size: int = 0,
 ) -> tuple[ArticleId, Similarity] | None:
-    """Return the candidate that is most similar to `own`, with the similarity; None: none is a near duplicate.
+    """Return the candidate most similar to `own`, with the similarity; None: none is a near duplicate.
 
-    The candidates are the articles that have a hash or the text hash of `own`. A candidate with the same normalised
-    text has the greatest similarity. Of equally similar candidates the one with the smallest id is returned. None is
-    returned, too, if the text of `own` is too short to be compared.
+    `candidates` are the articles that have a hash or the text hash of `own`. An equal text hash means the greatest
+    similarity. Of equally similar candidates the one with the smallest id is returned. If the text of `own` is too
+    short to be compared, None is returned.
     """
     if own.size == 0:
         return None

@@ -21,8 +21,8 @@ def identify(url: str, publishers: Publishers) -> Identity:
     """Return the key of `url` and the names of the rules that gave it.
 
     The names are like "generic", "dw", or "google>generic" (the target of a Google redirect, by the generic rule). If
-    `url` is no http(s) URL with a usable host, the key is None and the rule "no-url". Pass the address as the feed has
-    it, with its fragment: some applications address articles by the fragment.
+    `url` is no http(s) URL with a usable host, the key is None and the rule "no-url". Pass `url` with its fragment,
+    since some applications address articles by it.
     """
     key, rule = make_key(url, publishers.key_rules)
     return Identity(url=url, key=None if key is None else Key(key), rule=rule)
@@ -48,7 +48,7 @@ def without_idle_parameters(url: str, publishers: Publishers) -> str:
 
 
 def key_version(publishers: Publishers) -> str:
-    """Return the version of all keys: the version number of the steps, and a hash of the active rules and tables."""
+    """Return the version of all keys: that of the steps in `keys`, and a hash of the active rules and tables."""
     return f"{_STEPS_VERSION}-{publishers.key_rules.digest}"
 
 

@@ -39,11 +39,11 @@ _ALPHABETS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdPattern:
-    """One form of a publisher's addresses, and the place of the article's number in it.
+    """One form of a publisher's addresses, which contains the article's number in the group "id" of a pattern.
 
     `path` must match the whole path in normal form, and each pattern of `params` the whole value of the parameter.
-    Exactly one of these patterns has the group "id". `hosts` limits the form to these hosts; empty: all hosts of the
-    publisher. `decode` tells how the number is written.
+    Exactly one of them has the group "id". `hosts` limits the form to these hosts; empty: all hosts of the publisher.
+    `decode` tells how the number is written.
     """
 
     path: Pattern
@@ -79,7 +79,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeyRules:
-    """All rules that decide keys. An instance is equal only to itself, so results are cached for each instance."""
+    """All rules that decide keys. Instances are compared by identity, so that `make_key` can cache its results."""
 
     tables: Tables = Tables()
     sites: Mapping[str, SiteRule] = field(default_factory=dict)  # by folded host, or "*." and its parent
@@ -102,9 +102,9 @@ class Site:
 def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
     """Return the key of `url` and the names of the rules that gave it. If `url` has no key: None and "no-url".
 
-    A generic key looks like an address, but is never fetched: "https://", the host in normal form, a port other than 80
-    and 443, path, query, and a fragment that begins with "!" or "/". A publisher's key is "name:id", or "name:host:id"
-    if its numbers are unique within a host only.
+    A publisher's key is "name:id", or "name:host:id" if its numbers are unique within a host only. A generic key looks
+    like an address, but is never fetched. It consists of "https://", the host in normal form, a port other than 80 and
+    443, path, query, and a fragment that begins with "!" or "/".
     """
     parts = split(url)
     if parts is None:
@@ -133,7 +133,7 @@ def site_of(host: str, rules: KeyRules) -> Site:
 
 
 def fold_host(host: str, tables: Tables) -> str:
-    """Return the name of a host in keys: without prefixes like "www." and "m."; an alias becomes its main host.
+    """Return the form of a host in keys: without prefixes such as "www." and "m."; an alias becomes its main host.
 
     >>> fold_host("www.m.example.org", Tables(host_prefixes=frozenset({"www", "m"})))
     'example.org'
@@ -156,9 +156,9 @@ def fold_host(host: str, tables: Tables) -> str:
 def fold_path(path: str, *, amp: bool = True) -> str:
     """Return a path in normal form; "/" if nothing is left.
 
-    Escapes are written in one way. Removed are final and doubled slashes, dot segments, session ids, ".html",
-    "/index.html", a leading "/m/" or "/index.php/", the "/print" of an article, and AMP forms unless `amp` is False. In
-    a very long path only escapes, slashes, dot segments and session ids are treated.
+    Escapes are written in one way. These are removed: final and doubled slashes, dot segments, session ids, ".html",
+    "/index.html", a leading "/m/" or "/index.php/", the "/print" of an article, and AMP forms unless `amp` is False.
+    From a very long path only slashes, dot segments and session ids are removed.
 
     >>> fold_path("/News//2020/%C3%A9t%C3%A9.html/amp/")
     '/News/2020/%C3%A9t%C3%A9'
@@ -220,7 +220,7 @@ def _parents(host: str) -> list[str]:
 
 
 def _is_suffix(labels: list[str]) -> bool:
-    """Return whether the labels of a host look like a public suffix ("co.uk"). So "m.co.uk" keeps its "m."."""
+    """Return whether the labels of a host look like a public suffix such as "co.uk"."""
     return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL
 
 
@@ -329,7 +329,7 @@ _ARTICLE_SEGMENT = re.compile(r"[0-9]{5}|(?:[^\W_]+[-_]){3}[^\W_]")
 def _strip_print(path: str) -> str:
     """Remove the end of a path that asks for an article's print view: WP-Print, Discourse, Drupal's Printable.
 
-    "/print" stays if the segment before it does not look like an article's.
+    "/print" stays unless the segment before it looks like an article's: by five digits or four words.
 
     >>> _strip_print("/node/12/printable/print"), _strip_print("/services/print")
     ('/node/12', '/services/print')
@@ -346,11 +346,10 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 
 
 def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
-    """Return (name, value) of the parameters that stay, sorted by name, and the value of `_escaped_fragment_`.
+    """Return (name, value) of the parameters that stay, sorted by name, and the value of `_escaped_fragment_`, or "".
 
-    The parameter `_escaped_fragment_` stands for a fragment that begins with "#!"
-    (https://developers.google.com/search/docs/ajax-crawling, retired 2015). Its value is "" if the query has no such
-    parameter.
+    This parameter stands for a fragment that begins with "#!" (https://developers.google.com/search/docs/ajax-crawling,
+    retired 2015).
     """
     plain = _PLAIN_QUERY.fullmatch(query) is not None
     items: list[tuple[str, str]] = []

@@ -15,8 +15,8 @@ _FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own
 def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = ()) -> bool:
     """Return whether an entry's own text can be the article if the page gives none.
 
-    An entry with content or with a long summary can. A short summary is a teaser; it counts only if the entry has an
-    audio or video file, since such a file is the main content of its page.
+    It can if the entry has content, a long summary, or any summary with an audio or video file: such a file is the main
+    content of its page. A short summary alone is a teaser.
 
     >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
     (True, False)
@@ -30,9 +30,9 @@ def is_episode(enclosures: Iterable[Enclosure]) -> bool:
 
 
 def own_identity(feed_url: str, entry_id: str, address: str) -> Identity:
-    """Return the identity of an entry, made of its feed's address and its id.
+    """Return the identity of an entry whose own content is the article, made of its feed's address and its id.
 
-    The URL of the identity leads readers to the entry: it is `address` with a hash of feed and id as its fragment.
+    Its URL is where readers find the entry: `address`, with a hash of feed and id as its fragment.
 
     >>> own_identity("https://a.example/feed", "n1", "https://a.example/notes").url.partition("#")[0]
     'https://a.example/notes'

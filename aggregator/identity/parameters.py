@@ -1,4 +1,4 @@
-"""Tells which parameters of an address may have no effect on which article is shown. Pure; looks at addresses alone."""
+"""The parameters of addresses, and whether two addresses differ only in parameters that name no article. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def without_query(url: str) -> str:
 def differ_in_values(one: str, other: str) -> bool:
     """Return whether two addresses differ only in values of parameters that do not name articles.
 
-    Parameters that name articles in common software are in `NEVER_LEARNED`.
+    Those that name articles in common software are in `NEVER_LEARNED`.
 
     >>> differ_in_values("https://example.org/a?from=rss1", "https://example.org/a?from=rss2")
     True

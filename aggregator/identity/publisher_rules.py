@@ -194,7 +194,7 @@ def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) 
 
 
 def _digest(tables: Tables, sites: Iterable[SiteRule]) -> str:
-    """Return a hash of the tables and of the parts of rules that decide keys. Other changes do not change it."""
+    """Return a hash of the tables and of those parts of the rules that decide keys."""
 
     def plain(value: object) -> object:
         match value:
@@ -254,7 +254,7 @@ def _is_provisional(document: Document, site: SiteRule, where: str) -> bool:
     """Return whether a rule is unproven: as its key `provisional` says, or by the number of its proofs.
 
     Without that key, a rule that changes keys is unproven if fewer than `MIN_PROOF` real pairs of addresses prove it.
-    Their number is the key `proven_by`, or else the number of the examples `same`.
+    The key `proven_by` gives their number; without it, the examples in `same` are counted.
     """
     same = document.get("same", [])
     proof = document.get("proven_by", len(same) if isinstance(same, list) else 0)
@@ -317,7 +317,7 @@ def _host(value: str, where: str, tables: Tables) -> str:
 
 
 def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
-    """Raise `RuleError` if an example of the rule fails under this rule alone, or if a rule with ids has no example."""
+    """Raise `RuleError` if an example fails under this rule alone, or a rule with ids lacks `same` or `different`."""
     rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.site.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])

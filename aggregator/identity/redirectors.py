@@ -1,7 +1,7 @@
 """Addresses that contain another address: search engines' redirects, AMP caches and viewers, old Google News ids.
 
-The hosts and forms are data (`publishers/tables/redirectors.toml`); nothing is fetched. A short link stays as it is,
-since only a request can tell its target.
+The hosts and forms are data (`publishers/tables/redirectors.toml`); nothing is fetched. Short links are not among them:
+only a request can tell their targets.
 """
 
 from __future__ import annotations

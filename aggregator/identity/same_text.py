@@ -1,8 +1,8 @@
-"""Decides whether two addresses of one site with the same text are one article. Pure.
+"""Decides whether two addresses of one owner (`tenant`) with the same text are one article. Pure.
 
 The evidence is two fetched pages with equal text, title and language, first seen within 14 days, and feeds that
-announced both under one title. It does not count if the addresses look like those of different articles
-(`_says_otherwise`).
+announced both under one title. Addresses that look like those of different articles (`_says_otherwise`) are never
+joined.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
 
 
 def tenant(key: Key) -> str | None:
-    """Return who owns an address: its host, or a person's folder at the host.
+    """Return the owner of an address: its host, or a person's folder at the host ("/@ann").
 
     None: the key is no address, but a publisher's number ("dw:63723431").
 
@@ -92,8 +92,8 @@ def tenant(key: Key) -> str | None:
 def _says_otherwise(one: Key, other: Key) -> bool:
     """Return whether two addresses look like those of different articles.
 
-    They do if one of them is a section page or below the other, if they name different languages, or if they contain
-    different dates.
+    They do if one of them is a listing or the section above the other, if they name different languages, or if both
+    contain dates and the dates differ.
     """
     if is_listing(one) or is_listing(other) or is_above(one, other) or is_above(other, one):
         return True
@@ -105,6 +105,6 @@ def _languages(key: Key) -> set[str]:
 
 
 def _share_title(ones: Collection[str], others: Collection[str]) -> bool:
-    """Return whether a title in `ones` equals, contains or is a part of a title in `others`, by their words."""
+    """Return whether the words of a title in `ones` equal, contain or are a part of those of a title in `others`."""
     left, right = ([" ".join(words_of(title.casefold())) for title in titles] for titles in (ones, others))
     return any(a and b and (f" {a} " in f" {b} " or f" {b} " in f" {a} ") for a in left for b in right)

@@ -1,7 +1,7 @@
 """Guesses from an address whether its page is a listing: a home page or a section page. Pure; looks at keys alone.
 
-Both wrong guesses cost little. If a listing is taken for an article, `evidence` has other reasons not to merge it. If
-an article is taken for a listing, it is not merged with its duplicates.
+A wrong guess costs little. If a listing is taken for an article, `evidence` has other reasons not to merge it. If an
+article is taken for a listing, it is not merged with its duplicates.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def is_language(segment: str) -> bool:
 
 
 def _ends_as_article(segment: str) -> bool:
-    """Return whether the last segment of a path is a headline (four words) or an article's number (five digits)."""
+    """Return whether the last segment of a path has four words (a headline) or five digits in a row (a number)."""
     if segment in _LISTING_WORDS:
         return False
     return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS
 
 
 def is_home(key: Key) -> bool:
-    """Return whether a key is that of a site's home page. Parameters that feeds append to its address do not count.
+    """Return whether a key is that of a site's home page, with any parameters but a single one that names a post.
 
     >>> is_home(Key("https://example.org/?t=1")), is_home(Key("https://example.org/?p=1"))
     (True, False)
@@ -77,5 +77,5 @@ def is_home(key: Key) -> bool:
 
 
 def may_be_article(key: Key | None, asked: Key) -> bool:
-    """Return False if the address of an answer is a home page, or a list that is not the requested page `asked`."""
+    """Return whether `key` is not None, not a home page, and no listing other than the requested page `asked`."""
     return key is not None and not is_home(key) and (key == asked or not is_listing(key))

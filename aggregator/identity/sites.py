@@ -27,10 +27,9 @@ def end_of(url: str, publishers: Publishers) -> End | None:
 def site_of_url(url: str, publishers: Publishers) -> str:
     """Return the site of a URL: the registrable domain of its host.
 
-    If a publisher's rule covers the host, the site is the registrable domain of the rule's first host, so all hosts of
-    the rule are one site. This is not done for a rule whose numbers are unique within a host only, or whose first host
-    begins with "*.". An IP address or a name without a dot has no registrable domain; then the host with its port is
-    the site.
+    If the host has no such domain (an IP address, a name without a dot), it is the host, with any port but the default.
+    If a publisher's rule covers the host, the site is the registrable domain of the rule's first host, so all its hosts
+    are one site. A rule with `per_host`, or whose first host begins with "*.", does not count.
     """
     host = host_of(url)
     publisher = publisher_of(publishers, host)
@@ -41,7 +40,7 @@ def site_of_url(url: str, publishers: Publishers) -> str:
 
 
 def _site_of_key(key: str, publishers: Publishers) -> str:
-    """Return the site of a key. The key of a redirector's address is that of its target, and so is the site."""
+    """Return the site of a key: that of the address in it, or that of the publisher whose number it is."""
     if _GENERIC.fullmatch(key):
         return site_of_url(key, publishers)
     name, *host, _ = key.split(":")

@@ -60,7 +60,7 @@ def compare_title(announced: str, title: str, body: str) -> Resemblance:
 
 
 def states_title(announced: str, titles: Iterable[str]) -> bool:
-    """Return whether a title that a page states in its head contains the announced title or half of its words."""
+    """Return whether one of a page's `titles` contains the announced title, or at least half of its long words."""
     return any(compare_title(announced, title, "") is not Resemblance.NOTHING for title in titles)
 
 
@@ -82,8 +82,8 @@ def are_versions(one: str, other: str) -> bool:
 def is_wall(announced: Iterable[Collection[str]]) -> bool:
     """Return whether one document, found at several addresses, is a wall.
 
-    `announced` has the titles under which feeds announced each address. Titles of one address belong together, and so
-    do versions of one headline. The document is a wall if not all titles belong together. An address without a title
+    `announced` has for each address the titles under which feeds announced it. Addresses are grouped if their titles
+    are versions of one headline. The document is a wall if there are at least two groups. An address without a title
     does not count.
     """
     groups: list[list[str]] = []
@@ -106,11 +106,11 @@ class AnnouncedPage:
 
 
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
-    """Return whether two pages can be one article, by their titles. If not, only a wall can have joined them.
+    """Return whether the titles allow two pages to be one article. If not, only a wall can have joined them.
 
-    They can be one if one of them has no announced title, if they have an announced title in common, or if one page
-    contains an announced title of the other. They also can be one if three things hold: the pages have the same title,
-    their announced titles are versions of one headline, and one page contains some of its own announced title.
+    They do if a page has no announced title, if both have one in common, or if a page contains one of the other. They
+    also do if the pages have the same title, their announced titles are versions of one headline, and a page contains
+    at least half of the long words of its own announced title.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:
@@ -129,10 +129,9 @@ def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
 
 
 def resemble(one: str, other: str) -> bool:
-    """Return whether two texts differ in a few words only.
+    """Return whether at least three quarters of the words of the shorter text are in the other text.
 
-    At least three quarters of the words of the shorter text must be in the other text. A word that is repeated must be
-    repeated there, too.
+    A word that is repeated must be repeated there, too.
 
     >>> resemble(
     ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",
@@ -145,11 +144,10 @@ def resemble(one: str, other: str) -> bool:
 
 
 def sketch_of(text: str) -> frozenset[bytes]:
-    """Return a sample of a text: hashes of pairs of neighbouring words; empty if the text is very short.
+    """Return a sample of a text, which has many hashes in common with the sample of a similar text.
 
-    The more pairs two texts have in common, the more hashes their samples have in common. A counter or a time in the
-    text changes few pairs. This is MinHash: each hash of the sample has its own order of all pairs, and is the hash of
-    the text's first pair in this order (A. Broder, On the resemblance and containment of documents, 1997).
+    It is empty if the text is very short. The method is MinHash over pairs of neighbouring words (A. Broder, On the
+    resemblance and containment of documents, 1997).
 
     >>> wall = "Read without limits, today and every day. You have {} articles left; then subscribe, as many have done."
     >>> len(sketch_of(wall.format(5)) & sketch_of(wall.format(4))) >= MOST_OF_SKETCH
@@ -175,7 +173,7 @@ def _says(page: AnnouncedPage, wanted: Sequence[str]) -> bool:
 
 
 def _tokens(text: str) -> tuple[str, ...]:
-    """Return the words of a text in lower case; if its script does not separate words, its pairs of characters."""
+    """Return the words of a text in lower case, or its pairs of characters if its script does not separate words."""
     normalised = unicodedata.normalize("NFKC", text).casefold()
     words = words_of(normalised)
     if not is_unspaced(normalised):

@@ -47,7 +47,7 @@ class Blog:
 
 
 def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
-    """Return the WordPress blog at a page's host, by the wp.me short link that the page declares; else None."""
+    """Return the WordPress blog at a page's host; None: the page declares no usable wp.me short link."""
     post = parse_wordpress_shortlink(declared.shortlink or "")
     end = None if post is None else end_of(post_url(page_url, post[1]), publishers)
     match = None if end is None else _POST.fullmatch(end[0])
@@ -57,7 +57,7 @@ def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) 
 
 
 def post_of_key(key: Key) -> tuple[str, int] | None:
-    """Return host and number of a WordPress post, if `key` is that of its "?p=" address; else None.
+    """Return host and number of a WordPress post if `key` is its "?p=" address in normal form; else None.
 
     >>> post_of_key(Key("https://blog.example.org/?p=74"))
     ('blog.example.org', 74)

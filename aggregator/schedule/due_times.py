@@ -32,10 +32,10 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """The operator's settings for polling.
+    """The operator's settings for polling, and the `threshold` that follows from `budget`.
 
-    `threshold` follows from `budget`. It is the sum of the waiting times of new entries (entries x seconds) that is
-    allowed before a busy feed is polled. `jitter` is the share by which our own interval varies at random.
+    A busy feed is polled when the expected waiting times of its new entries add up to `threshold` (entries x seconds).
+    `jitter` is the share by which our own interval varies at random.
     """
 
     min_interval: timedelta = timedelta(minutes=5)
@@ -53,9 +53,8 @@ def next_poll_at(
 ) -> datetime:
     """Return the time of the next poll after a successful poll at `now`.
 
-    The feed is due when our own interval is over, or later if the server asks for it. Our own interval is varied at
-    random and bounded by the policy; after lost entries it is shorter (`after_gap`). Each time that the server asks for
-    is a lower bound, up to seven days, even beyond `max_interval`. `rhythm` is the feed's rhythm, if the caller has it
+    The wait is our own interval, varied at random; after lost entries it is shorter (`after_gap`). The server may ask
+    for a longer wait, up to seven days, even beyond `max_interval`. `rhythm` is that of the feed, if the caller has it
     already.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
@@ -80,13 +79,12 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
 
 
 def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
-    """Return `state` with a bound on the next intervals, because entries were lost since the last answer.
+    """Return `state`, the state after this poll, with a limit for the next intervals, because entries were lost.
 
-    The last answer is in `feed.state`. The bound is half of the shortest of three times: the time since the last
-    answer, the interval planned then, and `covered`, the age of the feed's oldest entry (None: not known). The bound
-    doubles each day. `min_interval`, a fixed interval and the times that the server asks for still apply. `state` is
-    unchanged if the feed has a fixed interval and the last answer is more than two intervals ago: then the poll was
-    late.
+    `feed.state` is the state before this poll. The limit is half of the shortest of: the time since the last answer,
+    the interval planned then, and `covered`, the age of the feed's oldest entry (None: not known). It doubles each day.
+    If the feed has a fixed interval and the last answer is over two intervals old, the poll was merely late: `state` is
+    unchanged.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -98,7 +96,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return the longest interval allowed at `now` after the last loss of entries (`after_gap`)."""
+    """Return the limit for an interval that starts at `now` (`after_gap`), which is endless if no entries were lost."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
@@ -116,10 +114,9 @@ def after_failure(
 ) -> FeedState:
     """Return the feed's state after a failed poll, with its next `due_at`.
 
-    The wait doubles after one hard, two soft or four temporary failures in a row (`_STEPS`). It is never shorter than
-    the wait before or than our own interval. It is at most 24 hours or `max_interval`, whichever is shorter, but never
-    less than our own interval. The times that the server asks for can lengthen it. A feed that never answered starts at
-    `min_interval`.
+    The wait is our own interval (`min_interval` for a feed that never answered and has no fixed one), doubled for each
+    hard, each two soft or each four temporary failures in a row (`_STEPS`). It is at least the wait before. Its limit
+    is the shorter of 24 hours and `max_interval`, or our own interval if that is longer. The server may ask for more.
 
     410 Gone pauses the feed until an operator acts. `own_network` True: our own network failed, so the failure does not
     count.
@@ -172,8 +169,7 @@ def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm 
 def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> timedelta:
     """Return the wait varied at random, so that feeds that were added together are not always polled together.
 
-    A fixed interval is only shortened. If it were lengthened, a timer that starts `run-once` once per interval would
-    find the feed not yet due.
+    A fixed interval is only shortened: a timer that starts `run-once` once per interval must find the feed due.
     """
     if feed.interval is not None:
         return max(wait * random.uniform(1 - policy.jitter, 1), policy.min_interval)
@@ -257,7 +253,7 @@ _ENOUGH_HOSTS: Final = 3
 
 
 def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
-    """Return whether our own network is down: the latest requests, to three hosts or more, all had no answer.
+    """Return whether our own network is down: the latest requests went to three hosts or more, and none was answered.
 
     `outcomes` are host and cause of failure (None: no failure) of the latest requests of all visits, about twenty, in
     any order. An answer of any server, even an error, proves that our network works.
@@ -274,8 +270,7 @@ def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random
 
     `failures` is the number of the host's back-offs in a row before this one, or 0 if our own network is down. The
     server's Retry-After is used, up to seven days. Without it the wait doubles with each back-off: from five minutes up
-    to a day after 429 or 503, and from one minute up to an hour if there was no connection. (A request without a
-    connection costs the host nothing.)
+    to a day after 429 or 503, from one minute up to an hour after other failures.
     """
     if failed.retry_after is not None:
         return now + _bounded(failed.retry_after)
@@ -289,7 +284,7 @@ def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """How often a page is tried, and the wait after the first try. Each further wait is `factor` times as long."""
+    """How often a page is tried, and the first wait. Each further wait is `factor` times as long, up to a day."""
 
     tries: int
     first: timedelta = timedelta(minutes=10)
@@ -324,9 +319,8 @@ def page_retry_at(
 ) -> datetime | None:
     """Return when a page is tried again after `attempts` tries, this one included; None: it failed for good.
 
-    The number of tries and the waits depend on the cause (`_RETRIES`). A cause without an entry there, such as 410, a
-    refused address or a crash of the extraction, allows only one try. `retry_after` is a lower bound of the wait, up to
-    seven days.
+    The number of tries and the waits depend on the cause (`_RETRIES`). Other causes, such as 410, a refused address or
+    a crash of the extraction, allow only one try. `retry_after`, up to seven days, is a lower bound of the wait.
     """
     retry = _RETRIES.get(cause, _ONCE)
     if attempts >= retry.tries:
@@ -340,9 +334,9 @@ def revisit_at(
 ) -> datetime | None:
     """Return when a page that was fetched at `now` is fetched again; None: never.
 
-    The times in `revisit` count from the first fetch and are ascending. The first revisit is always made. A later one
-    is made only if this fetch (`changed`) or an earlier one found a change. `visits` of a `FetchedPage` includes this
-    fetch, that of a `Page` does not.
+    `revisit` are the times from the first fetch to each further one, ascending. The second fetch is always made. A
+    later one is made only if a fetch found a change: this one (`changed`) or an earlier one. `visits` of a
+    `FetchedPage` includes this fetch, that of a `Page` does not.
     """
     done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
     if done >= len(revisit) or (done and not changed and not page.has_changed):
@@ -356,7 +350,7 @@ _IN_DOUBT: Final = (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72)
 def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
     """Return when a page that may be a wall (one document at many addresses) is fetched again; None: never.
 
-    The times (`_IN_DOUBT`) extend over weeks, as a wall may. The operator's setting `revisit` does not apply.
+    The times (`_IN_DOUBT`) extend over weeks, since a wall may last so long. The setting `revisit` does not apply.
     """
     return revisit_at(page, changed=True, now=now, revisit=_IN_DOUBT)
 
@@ -377,7 +371,7 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the threshold to start with for a budget. Polls are inversely proportional to its square root."""
+    """Return the threshold to start with for a budget: the number of polls goes with 1 / sqrt(threshold)."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 
@@ -385,8 +379,8 @@ def adjust_threshold(threshold: float, *, polls: int, feed_days: float, budget: 
     """Return a threshold that brings the number of polls closer to `budget` (per feed and day).
 
     Only feeds without a fixed interval count. `polls` is the number of their polls in `elapsed`, the time since the
-    last call. `feed_days` is the number of feeds times the days: five for ten feeds in half a day. Each day in
-    `elapsed` makes a tenth of the correction, and one call a factor of two at most. So one busy day changes little.
+    last call. `feed_days` is the number of feeds times the days: five for ten feeds in half a day. A day makes only a
+    tenth of the correction, so that one busy day changes little. A call at most doubles or halves the threshold.
     """
     if feed_days <= 0:
         return threshold

@@ -1,8 +1,8 @@
 """Computes what the schedule costs (requests, bytes) and how late entries are found, now and at other budgets. Pure.
 
-The present figures come from the history of polls. The figures for another budget come from a replay: each feed is
-polled again over its stored publication times, when `next_poll_at` says, without jitter. The delay of an entry is the
-time from the publisher's date to the poll that finds it.
+The present figures come from the history of polls. Those for another budget come from a replay: each feed is polled at
+the times of `next_poll_at`, without jitter, over its stored publication times. The delay of an entry is the time from
+the publisher's date to the poll that finds it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FeedPlan:
 class Plan:
     """The figures of all feeds: numbers per day, and delays of their entries.
 
-    `budget` None: the figures were measured. `feeds` is empty unless the caller asked for a list.
+    `budget` None: the figures were measured. `feeds` may be left out (empty).
     """
 
     budget: float | None
@@ -81,7 +81,7 @@ _Courses = Sequence[tuple[FeedHistory, _Course]]
 def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
     """Return what the stored polls cost, and the delays of their entries.
 
-    `histories` are those of polled feeds: enabled, not gone, answered at least once. If they are a sample, `of` is the
+    `histories` are those of polled feeds: enabled, not gone, answered at least once. If these are a sample, `of` is the
     number of all such feeds, and the sums are scaled to it.
     """
     courses = [(history, _remembered(history, now)) for history in histories]
@@ -99,10 +99,9 @@ def planned(
 ) -> Plan:
     """Return cost and delays under a budget, which is the mean number of polls per feed and day.
 
-    The replay uses the threshold at which the feeds without a fixed interval together meet the budget, as the daemon
-    does after some time. Fixed intervals, the hints of the server and the bounds of the policy still apply. `of` is the
-    number of all feeds if `histories` is a sample. Without `listed`, the sums are estimated from a sample of
-    `histories`.
+    The threshold is the one at which the feeds without a fixed interval together meet the budget. Fixed intervals, the
+    hints of the server and the bounds of the policy still apply. `of` is the number of all feeds if `histories` is a
+    sample. `listed` False: the figures of each feed are left out, and the sums are estimated from a sample.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)
@@ -132,7 +131,7 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay the polls of each feed, each in another part of the last week. All replays make about `polls` polls."""
+    """Replay about `polls` polls: those of each feed over a part of the last week, another part for each feed."""
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))
@@ -141,11 +140,10 @@ def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, n
 
 
 def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: datetime) -> _Course:
-    """Replay the polls of a feed over its stored publication times, for `span`, with its present rhythm and hints.
+    """Replay the polls of a feed for `span`, over its stored publication times, with its present rhythm and hints.
 
-    Retry-After and the fast polling of a new feed are left out. `place` (0 to 1) tells where in the last week the
-    replay starts: 0 is the earliest start, 1 the latest. If publication times are stored for a part of the week only,
-    that part is used.
+    The replay lies in the last week, or in the part of it for which publication times are stored: `place` 0 is the
+    earliest start, 1 the latest. Retry-After and the fast polling of a new feed are left out.
     """
     recent = feed.state.stats.recent
     earliest = now - _REPLAYED
@@ -172,7 +170,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
 
 
 def _telling(recent: Sequence[datetime]) -> list[datetime]:
-    """Return the times that have a time of the day. An entry dated at midnight has only a day, so it tells no delay."""
+    """Return the times that are not midnight, which stands for a day without a time and so tells no delay."""
     return [at for at in recent if at.hour or at.minute or at.second]
 
 
@@ -181,7 +179,7 @@ def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
 
 
 def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
-    """Return the threshold at which a sample of the feeds without a fixed interval meets the budget, by replays."""
+    """Return the threshold at which replays of feeds without a fixed interval (a sample) meet the budget."""
     sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):

@@ -1,8 +1,8 @@
 """How often a feed publishes: its statistics, the expected rate, and the wait until the next poll. Pure.
 
-The wait follows the *area rule* (docs/schedule.md). An entry that appears after a poll waits for the next poll. If the
-next poll is at t, the expected waiting times of all such entries add up to A(t) = integral of rate(s) * (t - s) ds,
-from the last poll to t. The next poll is due when A(t) reaches a threshold.
+The wait follows the *area rule* (docs/schedule.md). An entry that appears at s waits for the next poll, at t. The
+expected waiting times of all entries since the last poll add up to A(t) = integral of rate(s) * (t - s) ds. The next
+poll is due when A(t) reaches a threshold.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def update_stats(
     polled_at: datetime | None,
     now: datetime,
 ) -> PublicationStats:
-    """Return the statistics after a poll. `published` are the publication times of the poll's new or changed entries.
+    """Return the statistics after a poll. `published` are the publication times of its new or changed entries.
 
-    `window` is the number of all entries in the feed. A changed entry does not count. An entry is taken for changed if
-    its time is known already, or is more than 36 hours before the last poll (`polled_at`). On the first poll all
+    `window` is the number of all entries in the feed. An entry counts as changed, and is left out, if its time (other
+    than midnight) is known already, or is more than 36 hours before the last poll (`polled_at`). On the first poll all
     entries count, and the observation starts at the oldest entry.
     """
     fresh = _fresh(stats, published, polled_at, now)
@@ -102,14 +102,14 @@ def _fresh(
 
 
 def _is_bare_day(at: datetime) -> bool:
-    """Return whether a time is midnight: then probably only the day is known, and many entries may share it."""
+    """Return whether a time is midnight: then probably only the day is known, and many entries may have this time."""
     return not (at.hour or at.minute or at.second)
 
 
 def _seed(ages: Sequence[float]) -> tuple[float, float]:
     """Return (weight, exposure in days) from the ages, in seconds, of the entries in the first answer.
 
-    Weight is the number of entries and exposure the time in which they appeared; older entries and times count less.
+    Weight is the number of entries after the oldest one, exposure the time since then; what is older counts less.
     """
     if not ages:
         return 0.0, 0.0
@@ -147,7 +147,7 @@ def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
     """Return the factor (1 or more) by which a feed's true rate may be higher than `rate`.
 
-    In the first hours of a busy feed `rate` can be far too low. Then the factor follows from the counted entries.
+    In the first hours of a busy feed `rate` can be far too low. Then the counted entries alone give the factor.
     """
     weight, exposure = _decayed(stats, now)
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0
@@ -192,9 +192,9 @@ def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
 def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return the wait from `now` to the next poll, at most `longest`.
 
-    `threshold` is the allowed sum of the waiting times of new entries (entries x seconds). It is lowered for a feed
-    that publishes little, so that a quiet feed is still polled every few hours (docs/schedule.md). The wait is shorter
-    if half of the feed's entries are expected to be replaced earlier.
+    The wait ends when the expected waiting times of new entries add up to `threshold` (entries x seconds), which is
+    lowered for feeds that publish little (docs/schedule.md). It ends earlier if half of the feed's entries are expected
+    to be new by then.
     """
     limit = threshold * rhythm.rate / (rhythm.rate + _FEED_WORTH)
     known, minutes, room = rhythm.known_at, rhythm.minutes, rhythm.room
@@ -220,14 +220,14 @@ def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datet
 
 
 def _observed(stats: PublicationStats) -> float:
-    """Return for how many seconds the feed was observed, computed from `exposure_days`, where old days count less."""
+    """Return for how many seconds the feed was observed, from `exposure_days`, where days long ago count less."""
     return -math.log1p(-min(_DECAY * _DAY * stats.exposure_days, 1 - 1e-9)) / _DECAY
 
 
 def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
-    """Return the share of the `observed` seconds before `end` in each hour of the day, or each day of the week.
+    """Return how the `observed` seconds before `end` are shared among the hours of the day, or the days of the week.
 
-    `unit` is the length of such an hour or day in seconds, `count` their number.
+    `unit` is the length of such an hour or day in seconds, `count` their number. The shares add up to 1.
     """
     observed = max(observed, _HOUR)
     rounds, rest = divmod(observed, unit * count)
@@ -243,8 +243,8 @@ def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
 def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
     """Return for each hour of the day its rate as a multiple of the mean rate.
 
-    With few entries the factor of an hour is drawn towards that of its part of the day (`_daytimes`), and the latter
-    towards 1. `shares` are the entries in each hour, `seen` the shares of the observed time.
+    `shares` are the counts of entries in each hour, `seen` the share of each hour in the observed time. The fewer the
+    entries, the closer the factor of an hour is to that of its part of the day (`_daytimes`), and the latter to 1.
     """
     even = [sum(shares) * part for part in seen]
     prior = _DAYTIME_PRIOR / 24
@@ -262,7 +262,7 @@ def _smoothed(shares: Sequence[float]) -> list[float]:
 
 
 def _daytimes(shares: Sequence[float]) -> list[float]:
-    """Return for each hour of the day the mean over the seven hours around it, averaged once more in the same way."""
+    """Return for each hour of the day the moving mean over seven hours, applied twice."""
     half = _DAYTIME_HOURS // 2
     for _ in range(2):
         sums = list(accumulate([*shares[-half:], *shares, *shares[:half]], initial=0.0))
@@ -273,9 +273,9 @@ def _daytimes(shares: Sequence[float]) -> list[float]:
 def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
     """Return for each weekday its rate as a multiple of the mean rate.
 
-    With few entries the factor of a day is drawn towards the mean of the workdays or of the weekend. This mean is drawn
-    towards the usual one (`_WORKDAY`, `_WEEKEND`). `shares` are the entries on each day, `seen` the shares of the
-    observed time.
+    `shares` are the counts of entries on each day, `seen` the share of each day in the observed time. The fewer the
+    entries, the closer the factor of a day is to the mean of the workdays or of the weekend, and this mean to the usual
+    one.
     """
     even = [sum(shares) * part for part in seen]
     factors = []
@@ -291,16 +291,16 @@ def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[flo
 def _minute_factors(shares: Sequence[float]) -> list[float]:
     """Return for each five minutes of the hour their rate as a multiple of the mean rate.
 
-    With few entries the factors are drawn towards the usual ones (`_CLOCK`).
+    The fewer the entries, the closer the factors are to the usual ones (`_CLOCK`).
     """
     total = sum(shares) + _MINUTE_PRIOR
     return [(12 * share + _MINUTE_PRIOR * usual) / total for share, usual in zip(shares, _CLOCK, strict=True)]
 
 
 def _activity(rhythm: Rhythm) -> float:
-    """Return the number of recent entries as a multiple of the expected number. A busy feed stays busy for a while.
+    """Return the number of recent entries as a multiple of the expected number: a busy feed stays busy for a while.
 
-    Both numbers are weighted: the older an entry or an expected entry, the less it counts.
+    The longer ago an entry came or was expected, the less it counts.
     """
     known, recent, span = rhythm.known_at, rhythm.recent, min(rhythm.observed, 4 * _ACTIVITY_SPAN)
     if len(recent) == _REMEMBERED:
@@ -321,5 +321,5 @@ def _activity(rhythm: Rhythm) -> float:
 
 
 def _fading(age: float) -> float:
-    """Return the weight of an entry in the present activity when it is `age` seconds old: from 1 down to 0."""
+    """Return the weight in the present activity of an entry that is `age` seconds old: from 1 down to 0."""
     return math.exp(-age / _ACTIVITY_SPAN)

@@ -116,7 +116,7 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 
 
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
-    """Return the page as lxml parses it, with a mark on each element that a selector finds: the selector's name.
+    """Return the page as a tree of lxml in which each element that a selector finds has the selector's name as a mark.
 
     `marks` are the selectors by name. Resiliparse finds the elements. Its list of elements runs the search again at
     each access, so the list is copied by a slice.
@@ -144,7 +144,7 @@ def _entry(address: str, title: str, raw_date: str, now: datetime) -> Entry:
 
 @dataclass(slots=True)
 class _Part:
-    """The first link, title and date in an entry's element. Those in an entry nested in it do not count."""
+    """An entry of the page: the first link, title and date in its element, outside of entries nested in it."""
 
     link: Element | None = None
     title: Element | None = None
@@ -152,9 +152,9 @@ class _Part:
 
 
 def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | None]]:
-    """Yield each marked element of a page in order: its marks, the element, and the innermost entry around it.
+    """Yield for each marked element of a page, in order: its marks, the element, and the innermost entry around it.
 
-    None stands for the entry if there is none. The entry gets its link, title and date while its elements are yielded.
+    Outside of entries, None is yielded as the entry. An entry is complete when all elements have been yielded.
     """
     open_parts: list[_Part] = []
     for event, element in iterwalk(root, events=("start", "end")):
@@ -192,7 +192,7 @@ def _text(element: Element | None, limit: int) -> str:
 
 
 def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
-    """Return address, title and date of the entries that the operator's selectors find and that have a link."""
+    """Return address, title and date of each entry that the operator's selectors find and that has a link."""
     parts = [part for marks, _, part in _parts(root) if "entry" in marks and part is not None]
     addressed = ((part, absolute(base, part.link.get("href", ""))) for part in parts if part.link is not None)
     return [
@@ -205,8 +205,8 @@ def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
 def _likely(root: Element, base: str, url: str, publishers: Publishers) -> Iterator[tuple[str, str, str]]:
     """Yield address, title and date of the links that look like articles.
 
-    Such a link leads to the same site, to no section page, and its text is as long as a headline. If several links have
-    one address, the longest text is the title. The date is the time in the list item or article around that link.
+    Such a link leads to the same site, not to a section page, and its text is as long as a headline. If several links
+    have one address, the longest text is the title. The date is the first time in the list item or article around it.
     """
     best: dict[str, tuple[str, _Part | None]] = {}
     for marks, element, part in _parts(root):

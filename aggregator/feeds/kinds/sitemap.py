@@ -53,8 +53,8 @@ def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[N
 def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: datetime) -> tuple[NamedSitemap, ...]:
     """Return the sitemaps of an index that are to be read, the latest first, `MAX_SITEMAPS` at most.
 
-    They are on the host of the index at `url`, and their addresses fit the pattern. Without a pattern the sitemaps with
-    "news" in the path are read, or all if there is none. Sitemaps without `lastmod` come last, in their order.
+    They are on the host of the index at `url`, and their addresses fit `pattern`. If it is "", those with "news" in the
+    path are chosen, or all if no path has it. Sitemaps without `lastmod` come last, in their order.
     """
     own = [one for one in named if host_of(one.url) == host_of(url) and one.url != url and fits(pattern, one.url)]
     news = [] if pattern else [one for one in own if is_for_news(one.url)]
@@ -70,7 +70,7 @@ def is_for_news(url: str) -> bool:
 def fits(pattern: str, url: str) -> bool:
     """Return whether an address fits a pattern; "" fits all.
 
-    A pattern without "re:" is a part of the address, in upper or lower case.
+    A pattern without "re:" fits if the address contains it, in upper or lower case.
 
     >>> fits("/sport/", "https://a.example/en/Sport/1"), fits("re:/[0-9]{4}$", "https://a.example/en/1")
     (True, False)
@@ -81,7 +81,7 @@ def fits(pattern: str, url: str) -> bool:
 
 
 def check_select(select: Select) -> None:
-    """Raise an error for an invalid regular expression in a pattern.
+    """Raise an error if a pattern has an invalid regular expression.
 
     Raises:
         ValueError: the expression is invalid; the message names it and the reason.

@@ -1,8 +1,8 @@
 """Decides whether a lesson is true at a site. Pairs of addresses, both fetched, prove or disprove it. Pure.
 
-The result is a function of the set of pairs; their order does not matter. Pairs of addresses with the same last segment
-or the same number (`family_of`) are counted together, as one path. A lesson is true if pairs at three different paths
-were one article, and no pair was two articles. An imported lesson needs one path.
+A lesson is true if pairs at three different paths were one article each (an imported lesson: at one path), and no pair
+was two articles. A path here means all pairs of addresses with the same number, or else the same last segment
+(`family_of`). The order of the pairs does not matter.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Verdict(StrEnum):
 class Standing:
     """What is known about a lesson.
 
-    `paths` is the number of paths by the verdict on their pairs of addresses. `uses` is the number of addresses for
-    which the lesson was used. `checked_at` is the time of the last verdict, or of the last use that was fetched as a
-    check.
+    `paths` has for each verdict the number of paths whose pairs of addresses got it. `uses` is the number of addresses
+    for which the lesson was used. `checked_at` is the time of the last verdict, or of the last use that was fetched as
+    a check.
     """
 
     lesson: Lesson
@@ -72,24 +72,24 @@ class Standing:
     def is_open(self) -> bool:
         """Whether the lesson is still being proven.
 
-        It is neither true nor disproved, and pairs of addresses at fewer than `needed` paths were compared so far.
+        It is neither true nor disproved, and pairs at fewer than `needed` paths have been fetched and compared.
         """
         decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
         return not self.holds and not self.contradictions and decided < self.needed
 
     @property
     def holds_back(self) -> bool:
-        """Whether further addresses that the lesson concerns wait until the first `needed` pairs are extracted.
+        """Whether the next addresses that the lesson concerns wait, because enough pairs are already being fetched.
 
-        They are not fetched until then.
+        The wait ends when these first `needed` pairs have been compared.
         """
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:
         """Return whether to fetch the next address for which the lesson is used, in order to check the lesson.
 
-        This is every 50th use and the first use of a day (UTC). A use that is no check makes no request. A lesson about
-        our own redirects needs no check.
+        This is every 50th use, and a use on a day (UTC) on which the lesson was not checked yet. Other uses make no
+        request. A lesson about our own redirects needs no check.
         """
         if self.lesson.kind is LessonKind.REDIRECT:
             return False
@@ -98,15 +98,15 @@ class Standing:
         return self.checked_at is None or self.checked_at.date() < now.date()
 
     def used(self, checked_at: datetime | None) -> Standing:
-        """Return the facts after one more use. `checked_at` is the time of this use if it is a check, else None."""
+        """Return `self` after one more use. `checked_at` is the time of this use if it is a check, else None."""
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:
-        """Return the facts after one more pair of addresses whose pages will both be fetched."""
+        """Return `self` after one more pair of addresses whose pages will both be fetched."""
         return replace(self, probes=self.probes + 1)
 
     def sentence(self) -> str:
-        """Return the facts as one line for people.
+        """Return the lesson and its proofs as one line for people.
 
         >>> from aggregator.identity.lessons.variants import LessonKind
         >>> lesson = Lesson(tenant="courier.example", kind=LessonKind.PARAMETER, subject="?srnd")
@@ -120,10 +120,10 @@ class Standing:
 
 
 def compare(one: KeyFacts, other: KeyFacts, *, are_one: bool) -> Verdict:
-    """Return the verdict on two fetched texts. `are_one`: evidence other than this lesson has joined their addresses.
+    """Return the verdict on the texts of two addresses. `are_one`: other evidence than this lesson joined the two.
 
-    The verdict is `ONE` if their addresses are joined and the texts are equal or nearly equal. It is `DIFFERENT` if the
-    addresses are not joined and the texts are different articles.
+    `ONE`: the addresses are joined, and the texts are equal or nearly equal. `DIFFERENT`: the addresses are not joined,
+    and the texts are different articles.
     """
     if are_one and resemblance(one, other) >= LIKE:
         return Verdict.ONE

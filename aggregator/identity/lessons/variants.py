@@ -1,7 +1,7 @@
 """Finds the lesson that would make two addresses of a site one article. Pure; looks at keys.
 
-A lesson names the only difference between two addresses: parameters, folders, the host, or that one of them has nothing
-but a number. `standing` decides whether it is true at a site.
+A lesson names the only difference between two addresses: parameters, folders or the host, or that one has only the
+other's number ("/node/48123"). `standing` decides whether it is true at a site.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LessonKind(StrEnum):
 class Lesson:
     """A statement about a site: addresses of `tenant` that differ only in `subject` are one article.
 
-    `tenant` is a host, a person's folder there, or a domain. `subject` is written by the kind of difference: "?maca"
+    `tenant` is a host, a person's folder there, or a domain. The form of `subject` depends on `kind`: "?maca"
     (parameter), "/ = /sp/" (two folders), "example.org = m.example.org" (two hosts), "/node/#" (a number).
     """
 
@@ -92,10 +92,11 @@ def _parse(key: Key) -> _Address | None:
 
 
 def family_of(key: Key) -> bytes | None:
-    """Return a hash (16 bytes) that is equal for all keys that a lesson may join with `key`.
+    """Return a hash (16 bytes) that groups keys: only keys with an equal hash are compared for a lesson.
 
     It is made of the registrable domain and the last number in the address. Without a number, the last segment of the
-    path and the parameters that no lesson can remove are used. None: no lesson may join `key` with another key.
+    path and the parameters that no lesson can remove are used. None: the key is that of a home page, has a fragment, or
+    is a publisher's number.
 
     >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
     >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
@@ -121,9 +122,9 @@ def _fixed(address: _Address) -> list[tuple[str, str]]:
 
 
 def _numbers(address: _Address) -> list[str]:
-    """Return the numbers in the path that may name an article, or else those in parameters that no lesson can remove.
+    """Return the numbers in the path of an address; if there are none, those in its parameters of `_fixed`.
 
-    Such a number has 5 to 18 digits and is no date.
+    Only numbers of 5 to 18 digits count, and no dates: they may name an article.
     """
     texts = (address.path, *(value for _, value in _fixed(address)))
     found = [[number for number in _NUMBER.findall(text) if not _DATE.fullmatch(number)] for text in texts]
@@ -150,9 +151,9 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return the lesson "the addresses that an article's page declares are that article".
+    """Return the lesson "what an article's page declares is that article": a short link, AMP or telephone page.
 
-    None: `page` is a publisher's number, or `declared` is one or has a fragment.
+    None: `page` or `declared` is a publisher's number, or `declared` has a fragment.
 
     >>> lesson_of_declaration(Key("https://example.org/a"), Key("https://example.org/node/7")).subject
     'declarations'
@@ -189,8 +190,8 @@ def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
 def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
     """Return the lesson that two folders have the same articles; None: there is no such lesson.
 
-    Folders that name languages, years or numbers, more than two folders, and paths that do not name an article give
-    none.
+    Folders without a letter or that name languages, more than two nested folders, and paths that do not name an article
+    give none.
     """
     left, right, owner = first.segments, second.segments, tenant(key)
     if first.query != second.query or left[-1] != right[-1] or not _is_strong(first) or owner is None:
@@ -207,9 +208,9 @@ def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that an address like "/node/48123" is the article whose address contains the same number.
+    """Return the lesson that an address like "/node/48123" is the article whose address contains this number.
 
-    Such an address has only folders and a number (`_shape`). None: there is no such lesson.
+    None: not exactly one of the two addresses has only folders and a number (`_shape`), or the other lacks the number.
     """
     owner, shapes = tenant(key), (_shape(first), _shape(second))
     if owner is None or (shapes[0] is None) == (shapes[1] is None):
@@ -222,7 +223,7 @@ def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _shape(address: _Address) -> str | None:
-    """Return an address that has only folders and a number, with "#" in place of the number: "/node/#" or "/?p=#".
+    """Return the form of an address that has only folders and a number: "/node/#" or "/?p=#".
 
     None: the address is of another form.
     """
@@ -238,7 +239,7 @@ def _shape(address: _Address) -> str | None:
 
 
 def _is_strong(address: _Address) -> bool:
-    """Return whether the last segment of the path names an article: by four words, or a number of 5 to 18 digits."""
+    """Return whether the last segment of the path names an article: it has four words or a number of 5 to 18 digits."""
     last = address.segments[-1]
     return _NUMBER.search(last) is not None or len(_WORDS.findall(unquote(last))) >= _MIN_WORDS
 
