@@ -85,7 +85,7 @@ def extract_page(
 ) -> Extraction | PageFailed:
     """Return the article of a page, or the reason why the page has none.
 
-    `publisher` are the selectors for the page. If the feed's own content is clearly longer than the page's text, it is
+    `publisher` has the selectors for the page. If the feed's own content is clearly longer than the page's text, it is
     used instead (`with_feed_content`). `markup` is the result of `read_markup`, if the caller has it.
     """
     read = markup or read_markup(page)

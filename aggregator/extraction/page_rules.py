@@ -73,7 +73,7 @@ def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -
 
 
 def mark_css(page_html: str, rules: PageRules) -> str:
-    """Return the page's source, in which each element that a CSS selector finds has an attribute with the selector.
+    """Return the page's source with an attribute on each element that a CSS selector finds; its value is the selector.
 
     If the rules have no CSS selector, the source is returned unchanged.
     """
@@ -112,7 +112,7 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
 def acting_rules(page_html: str, rules: PageRules) -> tuple[tuple[str, str], ...]:
     """Return the selectors that have an effect on a page, as pairs (kind, selector).
 
-    That is each selector of `strip` that finds an element. Of every other kind it is the first selector that finds one.
+    Of `strip` these are all selectors that find an element. Of every other kind it is the first one that does.
     """
     parser = HTMLParser(encoding="utf-8")
     tree = document_fromstring((mark_css(page_html, rules) or "<p>").encode("utf-8", "replace"), parser=parser)

@@ -60,9 +60,9 @@ class Chain:
 
 
 def numbers_of(host: str, publishers: Publishers) -> KeyRules:
-    """Return the rules for article numbers at this host (name:port), without the publisher's other rules for keys.
+    """Return the publisher's rules that find an article's number in an address of this host (name:port).
 
-    If no publisher has the host, the rules are empty.
+    They leave out its other rules for keys. If no publisher has the host, the rules are empty.
     """
     publisher = publisher_of(publishers, host)
     if publisher is None:
@@ -141,10 +141,10 @@ def is_part(link: str, first: str, numbers: KeyRules) -> bool:
 
 
 def _lies_below(first: str, path: str) -> bool:
-    """Return whether a path is the path `first` with a page number, or lies below `first`.
+    """Return whether `path` is `first` with a page number ("/story/2", "/story-2"), or lies below `first`.
 
-    `first` may have the page number 0 or 1 itself, if the path before the number reads like an article's. In "/news/1"
-    it does not, so "/news/2" is another article.
+    A number 0 or 1 at the end of `first` is dropped if the path before it reads like an article's. In "/news/1" it does
+    not, so "/news/2" is another article.
     """
     own, other = _SUFFIX.sub("", first), _SUFFIX.sub("", path)
     if len(own) > 1 and path.startswith((own + "/", first.rstrip("/") + "/")):
@@ -189,8 +189,8 @@ def _has_page_number(first: str, query: str) -> bool | None:
 def join(parts: Sequence[Extraction]) -> Extraction:
     """Return one article: the metadata of the first page, the texts of all pages in order.
 
-    Repeated paragraphs of `body` are left out: those with which a further page begins as the first page does (headline,
-    teaser), and those with which a page ends as the last page does. `text` keeps them.
+    `body` leaves out repeated paragraphs: headline and teaser that begin the first page and again a further page, and
+    those that end the last page and again an earlier page. `text` keeps them.
     """
     heads = [_paragraphs(parts[0].body)]
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]

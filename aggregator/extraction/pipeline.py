@@ -1,7 +1,8 @@
-"""From a fetched page to its article: extract, judge, fingerprint. Pure.
+"""From a fetched page or an entry's own content to an article: extract, judge, fingerprint. Pure.
 
-`run_jobs` and `run_stored` run in a worker process; `extraction_job` runs beside the store, as `records.py` does.
-`next_page_of` decides whether an article continues on a page that is not fetched yet; `visits/visit.py` fetches it.
+`run_jobs` and `run_stored` run in a worker process, `extraction_job` beside the store, `read_along` where a feed is
+parsed. `next_page_of` decides whether an article continues on a page that is not fetched yet; `visits/visit.py` fetches
+it.
 """
 
 from __future__ import annotations
@@ -44,26 +45,22 @@ Read = Callable[[str], bytes | None]  # the bytes with a content hash; None: the
 class ExtractJob:
     """One page to extract, as it is sent to a worker process. `url` is the requested address.
 
-    `from_feed` True: no page was fetched; the entry's content is the only text. `is_foreign` True: feed and page are of
-    different sites, so of the feed only the date helps to read the page. `raw` are the content hashes of the page and
-    of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `chain` has those of them
-    that the article's pages link to; it is empty until the bytes are read. `ends` True: a further page failed, so no
-    other is fetched. `numbers` are the host's rules for article numbers. `off_target` is a failure if redirects ended
-    at a home page or list.
+    If feed and page are of different sites (`is_foreign`), the page is read with the feed's date and nothing else of
+    it. The entry's content may still be the article if the page gives none (`run_job`).
     """
 
     page: ExtractInput
-    from_feed: bool
+    from_feed: bool  # no page was fetched: the entry's content is the only text
     is_foreign: bool
     rules: PageRules | None
     url: str
-    raw: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()  # content hashes of the page and of `parts`, by which the worker reads the bytes
     feed_rules: FeedRules = FeedRules()  # noqa: RUF009 - frozen
-    parts: tuple[Part, ...] = ()
-    chain: Chain = Chain(parts=(), missing=None)  # noqa: RUF009 - frozen
-    ends: bool = False
-    numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
-    off_target: PageFailed | None = None
+    parts: tuple[Part, ...] = ()  # the fetched further pages
+    chain: Chain = Chain(parts=(), missing=None)  # noqa: RUF009 - frozen; the linked `parts`, set with the bytes
+    ends: bool = False  # a further page failed, so no other is fetched
+    numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen; the host's rules for article numbers
+    off_target: PageFailed | None = None  # redirects ended at a home page or list
 
 
 def extraction_job(page: FetchedPage, rules_of: RulesOf, publishers: Publishers) -> ExtractJob:
@@ -146,9 +143,9 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 
 
 def _announced(entry: Entry) -> str:
-    """Return the feed's time of publication (else of update) with the publisher's own offset, or the bare day.
+    """Return the entry's time of publication in the publisher's own spelling of its offset, or as the bare day.
 
-    If the publisher's text alone gives another time (for example because it names a zone), the time is in UTC.
+    If the feed's text cannot be read as this time, the time (or that of the update) is in UTC. `""`: there is none.
     """
     at = entry.published_at or entry.updated_at
     if at is None:
@@ -171,7 +168,10 @@ def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
 
 
 def next_page_of(job: ExtractJob) -> NextPage | None:
-    """Return the further page to fetch first; None: no link is left, a page failed, or there are `MAX_PARTS` pages."""
+    """Return the further page to fetch before extraction.
+
+    None: no link is left, a further page failed, or the article has `MAX_PARTS` pages.
+    """
     chain = job.chain
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
         return None
@@ -188,8 +188,9 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint a page; runs in a worker process.
 
     A page with text is an article; its `quality` lists the reasons to doubt it. A bot check proven by its markup is no
-    article, nor is a list or home page to which redirects led. Then, and if a page looks like a wall, the entry's own
-    content is the article, unless it is a teaser. An article is `truncated` if one of its further pages is missing.
+    article, nor is a list or home page to which redirects led. If the page is no article, or looks like a wall, the
+    entry's own content is the article instead, unless it is a teaser. An article without one of its further pages is
+    `truncated`.
     """
     from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 

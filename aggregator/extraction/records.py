@@ -1,4 +1,7 @@
-"""The record of an article that was extracted, with its addresses identified again. Pure; runs beside the store."""
+"""Makes the records of extracted articles: identity, addresses, evidence, decisions. Pure.
+
+`article_record` runs beside the store, `record_of_entry` also where a feed is parsed.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from aggregator.ports.store_records import ArticleRecord, Collected, Decision
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Return the record of a collected article, identified by its final address.
+    """Return the record of a collected article. All its addresses are identified; its identity is the final one.
 
-    If that is a home page, another section page or an address without a key, the article has the identity of its page.
+    If the final address is a home page, another section page or has no key, the article has the identity of its page.
+    An article from an entry's own content (`OWN_CONTENT`) keeps its key.
     """
     if page.key.startswith(OWN_CONTENT):
         own = Identity(url=page.url, key=page.key, rule="feed entry")

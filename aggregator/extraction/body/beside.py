@@ -49,9 +49,9 @@ def is_credit(block: Block) -> bool:
 
 
 def is_caption(block: Block) -> bool:
-    """Return whether a block is a caption: the only text of a `figure`, or all text beside a picture and no sentence.
+    """Return whether a block is a caption: it is no sentence, and the only text of an element with a picture.
 
-    A paragraph that contains a picture is text. A post of one picture and one sentence is text, too.
+    In a `figure` a caption may be a sentence. A paragraph that contains a picture itself is text.
     """
     if block.is_heading or block.inside & _NOT_PROSE or len(block.text) > _MAX_NOTE_CHARS:
         return False
@@ -76,10 +76,9 @@ def _is_all_of(block: Block, element: Element) -> bool:
 
 
 def is_pointer(block: Block) -> bool:
-    """Return whether a block is a few words, a colon and the headline of something else: "Also read: …".
+    """Return whether a block points to another article: up to six words, a colon, a linked headline ("Also read: …").
 
-    A block with an address, a name or a number after the colon states a fact, so it is no pointer. An entry of a list
-    is no pointer either.
+    The headline has at least four words. Sentences and list entries are no pointers.
     """
     if not block.links or block.inside & _NOT_PROSE:
         return False
@@ -93,12 +92,11 @@ def is_pointer(block: Block) -> bool:
 
 
 def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the last paragraphs if they are not part of the text. The article keeps three blocks or more.
+    """Drop invitations, biographies and notes at the end of the article. At least three blocks stay.
 
-    Such a paragraph has a link. It also leads to two social networks, or ends with a link instead of a full stop, or is
-    all in italics. These are invitations to follow or to write, biographies, and notes on where the text first
-    appeared. Nothing is dropped if most paragraphs of the article do not end as sentences, or if the dropped ones are
-    over a fifth of the text.
+    Such a paragraph has a link. It also leads to two social networks (in 300 characters at most), or ends with a link
+    instead of a full stop, or is all in italics. Nothing is dropped if most paragraphs of the article do not end as
+    sentences, or if the dropped ones have over a fifth of the text.
     """
     order = sorted(chosen)
     prose = [i for i in order if _is_prose(blocks[i])]
@@ -137,10 +135,9 @@ def _networks_of(links: Sequence[str]) -> set[str]:
 
 
 def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop chosen lines that introduce links below them, which are not chosen: "Also read:".
+    """Drop chosen lines that introduce a list of links ("Also read:"), if these links are not chosen.
 
-    Such a line has two links right below it. One link is enough if the line ends with a colon or is the last chosen
-    block.
+    Two links must stand right below the line. One is enough if the line ends with a colon or is the last chosen block.
     """
     last = max(chosen, default=-1)
     return {
@@ -152,7 +149,7 @@ def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def _may_lead(block: Block) -> bool:
-    """Return whether a block is a subhead or a short line that is no complete sentence."""
+    """Return whether a block of at most 70 characters is a subhead, is no complete sentence, or ends in ":" or "?"."""
     if len(block.text) > _MAX_LEAD_CHARS:
         return False
     return block.is_heading or not block.ends_sentence or block.text.endswith((":", "?"))
@@ -163,10 +160,10 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 
 
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop short blocks that are no sentence and stand apart from the text: an age line, a counter, a place.
+    """Drop short lines that are no sentence and stand apart from the text: an age line, a counter, a place.
 
-    "Apart" means: elements that look like the one around the block have less than a fifth of the text. Such lines
-    change while the article stays the same. Headings at the end of the text are dropped, too.
+    A line stands apart if less than a fifth of the text is in elements with the tag, class and id of the element around
+    the line. Headings at the end of the text are dropped, too, unless they end with a full stop.
     """
     weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
     for i in chosen:

@@ -276,7 +276,7 @@ class _Collector:
         self._path.pop()
 
     def _is_inline(self, tag: str) -> bool:
-        """Return whether a block element starts no block here and only separates words: in `pre`, or in a data row."""
+        """Return whether a block element starts no block, since it is in `pre` or in a data table's row."""
         if self._places["pre"]:
             return tag != "pre"
         return bool(self._rows) and self._rows[-1] and tag not in ("table", "tr", "caption", "thead", "tbody", "tfoot")

@@ -23,7 +23,7 @@ def box_of(block: Block) -> Place:
 
 
 def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
-    """Return the innermost element around a block that is neither a part of a text (list, table) nor a wrapper.
+    """Return the innermost element around a block that is no part of a text (`_PARTS_OF_TEXT`) and no wrapper.
 
     A wrapper contains only one element, and this element has one of the tags `wrapped`.
     """

@@ -1,7 +1,7 @@
-"""Recognises text beside the article by names of elements: captions, share bars, newsletters, comments ("furniture").
+"""Recognises text beside the article ("furniture") by class names and ids: captions, share bars, newsletters, comments.
 
-Names are compared as whole words: "unrelated" and "shareholders" do not match. The last word counts; words for kinds of
-boxes are skipped first. So "share-buttons" and "c-newsletter__title" are furniture, and "share-price" is not.
+A name is furniture if its last word is in a table; words for kinds of boxes ("buttons", "title") are skipped. So
+"share-buttons" and "c-newsletter__title" are furniture. "share-price", "unrelated" and "shareholders" are not.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _LEVELS = 3  # how many elements around a block are checked, its own included
 
 
 def is_furniture(block: Block) -> bool:
-    """Return whether the block's own element, or one of the two around it, has a name of furniture."""
+    """Return whether class or id of the block's element, or of one of the two around it, names furniture."""
     return furniture_around(block) is not None
 
 
 def furniture_around(block: Block) -> Place | None:
-    """Return the block's own element, or one of the two around it, if it has a name of furniture; else None."""
+    """Return the first of the block's element and the two around it whose class or id names furniture; else None."""
     return next((place for place in islice(block.place.around(), _LEVELS) if names_furniture(place.names)), None)
 
 
 @lru_cache(maxsize=10_000)
 def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
-    """Return whether one of the names, each given in words, is a name of furniture.
+    """Return whether one of the class names or ids, each split into words, names furniture.
 
     >>> names_furniture((("share", "buttons"),)), names_furniture((("share", "price"),))
     (True, False)
@@ -42,9 +42,9 @@ def _core(words: tuple[str, ...]) -> str:
 
 
 def without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop blocks that are furniture by name, unless they have over a third of the text.
+    """Return the chosen blocks without furniture; all of them, if furniture has over a third of the text.
 
-    In that case the name is around the whole text ("article has-share-bar"), and no block is dropped.
+    In that case the name is around the whole text ("article has-share-bar").
     """
     furniture = {i for i in chosen if is_furniture(blocks[i])}
     size = sum(len(blocks[i].letters) for i in chosen)

@@ -27,8 +27,8 @@ _MAX_START = 9  # digits
 class _Lists(NamedTuple):
     """The lists that are written so far.
 
-    `markers` has the marker ("- ", "3. ") of each entry that has begun, by the number of the entry's place. `last` has
-    for each list the entry that was counted last, and the number of entries before it.
+    `markers` maps the number of an entry's `Place` to its marker ("- ", "3. "). `last` maps a list to the entry that
+    was counted last and the number of entries before it.
     """
 
     markers: dict[int, str]

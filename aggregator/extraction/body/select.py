@@ -3,9 +3,9 @@
 Every step is a function from blocks to blocks; most take and return the indices of the chosen blocks. It parses no page
 and calls no extractor: `extract` does.
 
-A block with two of three votes belongs to the article, unless its place speaks against it: a headline, a caption, a
-bare link, furniture (share bars, comments; see `furniture.py`). Blocks between such blocks in the same box are added:
-extractors lose lists, tables, code, subheads. Phrase lists and removal of repeated lines were tried and do not help.
+A block with two of three votes belongs to the article, unless it is a headline, a caption, a bare link or furniture
+(share bars, comments; see `furniture.py`). Blocks between such blocks in the same box are added: extractors lose lists,
+tables, code, subheads.
 """
 
 from __future__ import annotations
@@ -97,11 +97,11 @@ def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int]
 
 
 def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop blocks that trafilatura leaves out and that are no sentence, if their box has hardly any other text.
+    """Drop blocks that are no sentence and that trafilatura leaves out, if it also leaves out the rest of their box.
 
-    These are captions, credits and counters in a box of their own, which readability and Resiliparse keep. If
-    trafilatura has less than 70 % of the chosen text, nothing is dropped. Rows, list entries, code and subheads stay,
-    since trafilatura often loses them.
+    These are captions, credits and counters in a box of their own, which readability and Resiliparse keep. The rest of
+    a box is left out if trafilatura takes less than 3 % of its text from there. If trafilatura has less than 70 % of
+    the chosen text, nothing is dropped. Rows, list entries, code and subheads stay, since trafilatura often loses them.
     """
     recalled = {i for i in chosen if opinions.is_recalled(blocks[i])}
     size = _size(blocks, recalled)
@@ -132,12 +132,15 @@ def _is_linked_sentence(block: Block) -> bool:
 
 
 def _opens(block: Block, votes: int) -> bool:
-    """Return whether the text may begin with a block: a linked sentence that an extractor has."""
+    """Return whether a block may open the text though it is a link: it is a long sentence, and an extractor has it."""
     return votes > 0 and block.link_share >= LINK and _is_linked_sentence(block)
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop all blocks from the h1 of a second `article` element on. Endless pages append the next article there."""
+    """Drop all blocks from the h1 of a second `article` element on, if text is chosen between its h1 and the first one.
+
+    Endless pages append the next article there.
+    """
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):
@@ -146,10 +149,10 @@ def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
-    """Add blocks between the first and the last chosen block: lists, rows, code, subheads, quotations.
+    """Add blocks that extractors lose between chosen blocks: lists, rows, code, subheads, quotations.
 
-    The element around an added block (its box), or elements with the same tag, class and id, must have a part of the
-    chosen text. Headings right above the text and a list right below it are added, too.
+    A block is added if its box has 3 % of the chosen text, or if the boxes with the same tag, class and id have 6 %.
+    Headings right above the text, a list right below it, and the headings of items are added, too.
     """
     if not chosen:
         return chosen
@@ -179,7 +182,10 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
 
 
 def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) -> frozenset[int]:
-    """Return the indices of the h1 that are subheads: several in elements that look alike, and none is the headline."""
+    """Return the indices of the h1 that are subheads: at least two, in boxes with the same tag, class and id.
+
+    An h1 that contains the headline, or is contained in it, is no subhead.
+    """
     heads = [i for i, b in enumerate(blocks) if "h1" in b.inside and b.letters not in title and title not in b.letters]
     looks = Counter(boxes[i].look for i in heads)
     return frozenset(i for i in heads if looks[boxes[i].look] >= 2)
@@ -199,11 +205,10 @@ def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads:
 def _end_of_text(
     blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], votes: Sequence[int]
 ) -> int:
-    """Return the index of the last block that may be added.
+    """Return the index of the last block that may be added: the last chosen block, or one of those right below it.
 
-    Blocks right below the last chosen block may be added (a list) if they are in the element around it (its box), and
-    this box has half of the text. A block in a wrapper of its own must be below a subhead or a row, and an extractor
-    must have it. So a table of the weather is not added.
+    Those below must be in the box of the last chosen block, and this box must have half of the text. One in a wrapper
+    (a table of the weather) must also be right below a subhead or a row, and must have a vote.
     """
     last = max(chosen)
     box = boxes[last]
@@ -260,8 +265,9 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
     """Drop blocks that repeat other blocks. Pages contain their text again for telephones, printers and players.
 
-    Of equal blocks, those in the box with most of the chosen text stay. The others stay only if trafilatura's text
-    repeats the block as often (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are dropped.
+    Of equal blocks, those in the box with the most chosen text stay. Equal blocks in other boxes stay only as often as
+    trafilatura's text has them (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are
+    dropped.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)
@@ -286,7 +292,7 @@ def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
 
 
 def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
-    """Return whether a block is a copy of the text: it is a fifth of it or more, and half of it is in other blocks."""
+    """Return whether a block of 400 letters or more is a fifth of the text, and other chosen blocks have half of it."""
     own = blocks[place].letters
     if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
         return False
@@ -295,9 +301,9 @@ def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bo
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add paragraphs that an extractor has and that look like a fifth of the chosen text or more.
+    """Add paragraphs that have a vote and look like paragraphs with at least a fifth of the chosen text.
 
-    They look alike if tag, class and id are the same, and those of the elements around them, too. Long articles come in
+    Paragraphs look alike if they, and the elements around them, have the same tag, class and id. Long articles come in
     pieces, and an extractor may have taken the first piece alone. A further article on the page, below its own headline
     or in its own `article` element, is not added.
     """

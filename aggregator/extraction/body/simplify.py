@@ -63,10 +63,9 @@ def simplify(tree: Element, language: str = "") -> None:
 def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    libxml2 keeps such an element open to the end of the page. The element's tags are removed in two cases. First: it
-    has 30 % of the words in paragraphs, and it contains an `h1`, `article` or `main`. Second: it has half of the words
-    in paragraphs. For `nav`, `header` and `aside` the second case asks for half of all words of the page. For `footer`,
-    `form` and `dialog` only the first case is used.
+    The element must have half of the text in paragraphs, or 30 % and an `h1`, `article` or `main`. `nav`, `header` and
+    `aside` need half of all text of the page instead of the first half. For `footer`, `form` and `dialog` only the
+    second condition counts.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):
@@ -89,10 +88,10 @@ def _paragraph_chars(element: Element) -> int:
 
 
 def drop_hidden(tree: Element) -> None:
-    """Drop hidden elements. An element with half of the page's words or more stays, since a script shows it later.
+    """Drop hidden elements. An element with half of the page's text or more stays, since a script shows it later.
 
-    Some pages are sent in several hidden parts. If these parts together have half of the words in paragraphs, each part
-    with a paragraph stays.
+    Some pages are sent in several hidden parts. If these parts together have half of the text in paragraphs, each
+    element with a paragraph stays.
     """
     found = _HIDDEN_QUERY(tree)
     assert isinstance(found, list)
@@ -219,7 +218,7 @@ def unwrap_inline(tree: Element) -> None:
 def _is_question(element: Element) -> bool:
     """Return whether a button is the heading of an accordion, or a question whose answer is in the next element.
 
-    A `label` after a checkbox or radio button counts as such a button: some pages open the element by CSS alone.
+    A `label` after a checkbox or radio button counts as a button: on some pages it opens the answer by CSS alone.
     """
     previous = element.getprevious()
     is_switch = element.tag == "label" and previous is not None and previous.get("type") in ("checkbox", "radio")

@@ -23,11 +23,10 @@ _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
 
 
 class _Letters:
-    """All letters of an extractor's text, to search in. A searched text must have `_MIN_PIECE` letters or more.
+    """All letters of an extractor's text, for fast searches. A searched text must have `_MIN_PIECE` letters or more.
 
-    Most texts of a page are not in these letters, and a search without success is the slowest. So grams are compared
-    first: short pieces of the letters at regular distances. A text that occurs in the letters contains at least one
-    gram.
+    A search first looks for grams: pieces of eight letters, taken from the extractor's text at regular distances. Only
+    a text that contains a gram is searched in all letters.
     """
 
     __slots__ = ("_grams", "whole")
@@ -59,7 +58,7 @@ class Opinion:
         return len(self._letters()[1].whole)
 
     def has(self, letters: str) -> bool:
-        """Return whether the extractor has a text: as a line or, if the text is long enough, as a part of its lines."""
+        """Return whether the extractor's text contains `letters`: as a line or, if at least 25 letters, anywhere."""
         lines, whole = self._read or self._letters()
         return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 

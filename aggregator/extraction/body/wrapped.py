@@ -20,10 +20,9 @@ _NOT_PROSE_TAGS: Final = ("img", "picture", "video", "form")
 
 
 def is_sentence(block: Block) -> bool:
-    """Return whether a block is long and ends like a sentence, in any script.
+    """Return whether a block ends like a sentence and has at least 60 letters, or 66 characters other than blanks.
 
-    A long block has many letters, or many characters other than blanks. The characters of scripts without blanks count
-    twice. Vowel signs count as characters, although they are no letters.
+    Characters of scripts without blanks count twice. Vowel signs are characters, but no letters.
     """
     if not block.ends_sentence:
         return False
@@ -44,12 +43,10 @@ def is_within(block: Block, number: int) -> bool:
 
 
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
-    """Return the indices of the headings of items: questions with answers, entries of a live blog.
+    """Return the indices of headings of items that are not chosen yet: questions with answers, entries of a live blog.
 
-    An item is an element with such a heading and chosen text right below it. Two items or more must look alike. The
-    heading may have a wrapper of its own in the item. A heading with a link to another page belongs to another article
-    and is left out. A heading that occurs again with the same text below belongs to a player or an offer and is left
-    out, too.
+    An item is an element that contains the heading and a chosen block right below it. At least two items must look
+    alike. A heading with a link to another page is left out, and one that occurs twice with the same text below it.
     """
     again = Counter((block.letters, below.letters) for block, below in pairwise(blocks) if block.is_heading)
     filled = Counter(box.number for box in boxes)
@@ -68,10 +65,10 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
 
 
 def add_enclosed(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add the sentences in a wrapper between two chosen blocks. Both blocks are in the box around the wrapper.
+    """Add the sentences in a wrapper, if the blocks right above and below it are chosen and in the box around it.
 
     The extractors drop some wrappers for a part of their class name: "commentary", "no-sidebar". A wrapper with a
-    picture, a link or anything but sentences has another purpose and is not added.
+    picture, a link or anything but sentences is not added.
     """
     lone = [i for i, block in enumerate(blocks) if votes[i] < 2 and i not in chosen and not block.links]
     sentences = [i for i in lone if is_prose(blocks[i])]

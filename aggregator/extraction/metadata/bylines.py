@@ -96,7 +96,7 @@ def _split(statement: str) -> list[str]:
 
 
 def _split_commas(part: str) -> list[str]:
-    """Split a text at commas between names. Words after one name ("…, professor of law, Vilnius") are removed."""
+    """Split a byline at commas between names. After one name, the rest ("professor of law, Vilnius") is removed."""
     pieces = [piece for piece in _COMMA.split(part) if piece]
     if len(pieces) < 2 or all(looks_personal(piece) or _is_list(piece) for piece in pieces):
         return pieces
@@ -106,13 +106,15 @@ def _split_commas(part: str) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    """Return whether the "and" of a text stands between two names. In "Trinidad and Tobago Newsday" it does not."""
+    """Return whether a text is a list of names joined by "and"; "Trinidad and Tobago Newsday" is none."""
     parts = _AND.split(text)
     return len(parts) > 1 and all(looks_personal(part) for part in parts)
 
 
 def looks_personal(text: str) -> bool:
-    """Return whether `text` may be a person's name: two to five capitalised words, no digits; two to six Han or kana.
+    """Return whether `text` may be a person's name: two to five words without digits, or two to six Han or kana.
+
+    Words are capitalised, or particles ("van").
 
     >>> looks_personal("Ada Lovelace"), looks_personal("dpa"), looks_personal("n-tv news")
     (True, False, False)

@@ -52,12 +52,12 @@ class Head(NamedTuple):
 def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
     """Return the page's headline; `names` are the names of the site, as letters.
 
-    Candidates are an h1 that contains a stated title, lies in one or resembles one, and an h2 or h3 that begins or ends
-    one. If there is no candidate, the first long h1 is the headline, with a small weight.
+    The best candidate is an h1 that contains, or is a part of, a stated title. If there is none, or one of the two has
+    less than half the length of the other, an h2 or h3 with which a stated title begins or ends is used if it is
+    longer. Next is an h1 that resembles a title. Last is the first long h1, with a small weight.
 
-    Several newsrooms have an h1 for search engines. They show another headline as h2 right below it, and state this one
-    as og:title. Then the h2 is the headline. The title in the feed is not used for this, since the feed of a live blog
-    names the posts.
+    Several newsrooms write the h1 for search engines and show another headline in an h2 right below it. If the page
+    states the text of this h2 as its title (og:title), the h2 is the headline.
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
@@ -175,10 +175,7 @@ def _is_end(letters: str, witnesses: Sequence[str]) -> bool:
 
 
 def _first_part(tree: Element, head: str, title: str) -> str:
-    """Return the heading of a chapter if the h1 `head` above it is the name of the book; `""`: it is not.
-
-    The page's `title` shows this: it is "chapter - book".
-    """
+    """Return the heading of the chapter if `title` is "chapter - book" and the h1 `head` is the book; else `""`."""
     found = list(_BEFORE_A_NAME.finditer(title))
     if not found or letters_of(title[found[-1].end() :]) != letters_of(head):
         return ""

@@ -30,8 +30,7 @@ def read_facts(
     """Return the facts that the page states.
 
     `metas` are the values of the page's `meta` elements by name. `article` is the article's object in JSON-LD.
-    `headers` are those of the answer, with names in small letters. `images` are the pictures in the article, which
-    become a fact unchanged.
+    `headers` are those of the HTTP response, with names in small letters. `images` are the pictures in the article.
     """
     licence_url = _licence_url(tree, article, url)
     return PageFacts(

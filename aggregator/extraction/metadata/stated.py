@@ -123,7 +123,7 @@ def read_metadata(
 
 
 def metas_of(tree: Element) -> dict[str, list[str]]:
-    """Return the contents of all `meta` elements by their name, property and itemprop, in small letters."""
+    """Return the contents of the `meta` elements; the keys are their name, property or itemprop in small letters."""
     metas: defaultdict[str, list[str]] = defaultdict(list)
     for element in tree.iter("meta"):
         content = " ".join((element.get("content") or "").split())
@@ -359,9 +359,9 @@ def _values(metas: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[st
 
 
 def _flat(value: object) -> list[object]:
-    """Return the first 50 members of a list and those of lists in it. Any other value is its own member.
+    """Return the first 50 members of a list, with the members of inner lists in their place.
 
-    None and "" give an empty list.
+    Any other value gives a list with this value; None and "" give an empty list.
     """
     if isinstance(value, list):
         return [member for inner in value[:50] for member in (inner if isinstance(inner, list) else [inner])]

@@ -113,13 +113,13 @@ def _is_labelled(before: str, last: str, labels: tuple[str, ...]) -> bool:
 
 
 def _is_told(title: str, head: str, headline: str) -> bool:
-    """Return whether `title` is JSON-LD's headline and ends with the page's heading ("Floods: Old bridge opens")."""
+    """Return whether `title` is JSON-LD's headline and ends with the page's heading, as "Floods: Old bridge opens"."""
     return title == headline and headline.endswith(head)
 
 
 def _is_cut(title: str, letters: str, whole: str) -> bool:
-    """Return whether a title is cut off: it ends with an ellipsis, and `whole` begins with it.
+    """Return whether `title` ends with an ellipsis and the longer title `whole` begins with the words before it.
 
-    `letters` are the title as letters, and `whole` is a longer title as letters.
+    `letters` are the letters of `title`; `whole` is given as letters.
     """
     return _CUT.search(title) is not None and len(letters) >= _MIN_CUT_LETTERS and whole.startswith(letters)

@@ -66,7 +66,7 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
 
 
 def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
-    """Yield elements that may hold a byline, the sign that says so, and whether they are below the headline."""
+    """Yield elements that may hold a byline, each with the sign of it (`Kind`) and whether it is below the headline."""
     for element, is_below in near_headline(tree):
         kind = _stated_kind(element) or (_worded_kind(element) if is_below else None)
         if kind:
@@ -88,9 +88,9 @@ def _stated_kind(element: Element) -> Kind | None:
 
 
 def _worded_kind(element: Element) -> Kind | None:
-    """Return the sign in the address or the words of an element that it names an author; None: no sign.
+    """Return the sign of a byline without markup: a link to an author's page, or a short line with a lead-in ("By").
 
-    The signs are a link to an author's page, and a short line that begins with a lead-in ("By").
+    None: there is no such sign.
     """
     if element.tag == "a" and _leads_to_author(element.get("href") or ""):
         return "link"
@@ -195,7 +195,7 @@ def _runs(element: Element) -> Iterator[str]:
 def _is_named_in(href: str, names: Sequence[str]) -> bool:
     """Return whether the last part of a link's path contains a word of one of the names.
 
-    The words "Log In" of a link to /author/ada-lovelace are thus not taken for a name.
+    So the text "Log In" of a link to /author/ada-lovelace is not taken for a name.
     """
     letters = letters_of(_segments(href)[-1])
     parts = (letters_of(word) for name in names for word in name.split())
