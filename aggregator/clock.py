@@ -1,4 +1,4 @@
-"""The one implementation of the port `Clock`: the machine's clocks. Only `app` and the commands make one."""
+"""The one implementation of the port `Clock`: the machine's clocks. Only the parts that start a process make one."""
 
 from __future__ import annotations
 

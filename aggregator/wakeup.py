@@ -1,8 +1,7 @@
 """An event that a signal handler may set. It waits on a pipe, not on a lock.
 
 A handler runs in the main thread between two instructions. If the main thread holds the lock of a `threading.Event` at
-that moment, `set` waits for it forever. A pipe has no lock. A wait on a pipe ends after a length of time, not at a time
-of the wall clock.
+that moment, `set` waits for it forever. A pipe has no lock. A change of the wall clock does not lengthen a wait on it.
 """
 
 from __future__ import annotations

@@ -100,8 +100,8 @@ _PLAIN_URL: Final = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+/[!-\"$-~]*
 def is_plain_url(value: str) -> bool:
     """Return whether an http(s) address has the usual form: plain ASCII, a path, no user, port or fragment.
 
-    The host must be in small letters. An address of another form may be valid, too, and is checked by splitting it.
-    Splitting each address took a quarter of the time to load 100,000 feeds.
+    The host must be in small letters. An address of another form may be valid, too; `split_http` checks it. This check
+    is faster: splitting each address took a quarter of the time to load 100,000 feeds.
 
     >>> is_plain_url("https://example.com/feed?a=1"), is_plain_url("https://Example.com:443/feed")
     (True, False)

@@ -107,9 +107,9 @@ class ParsedFeed:
 class PublicationStats:
     """Counts of a feed's entries, from which `schedule` estimates when the next entry comes.
 
-    Older entries count less: all counts are decayed to the time `at`. `weight` is the number of entries,
-    `exposure_days` the time in which they came. `hours` (24), `weekdays` (7, Monday first) and `minutes` (12 spans of
-    five minutes in the hour) count entries by UTC time. `recent` are the latest publication times, oldest first.
+    Older entries count less: all counts are decayed to the time `at`. `weight` is the number of entries that appeared
+    in `exposure_days`. `hours` (24), `weekdays` (7, Monday first) and `minutes` (12 spans of five minutes in the hour)
+    count entries by UTC time. `recent` are the latest publication times, oldest first.
     """
 
     since: datetime | None = None  # time of the first answer; None also in stores of an earlier version

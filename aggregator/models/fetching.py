@@ -119,7 +119,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """A 304. `validators` has only what this answer contained; a missing one is None, not the stored one."""
+    """A 304. `validators` are those in this answer; None: the answer has none, and the stored one still holds."""
 
     url: str
     final_url: str

@@ -126,8 +126,8 @@ class Corpus(Protocol):
     def use_filters(self, filters: Filters) -> None:
         """Apply these `keep` and `skip` rules to everything recorded from now on.
 
-        If the rules differ from the last ones, decide again about pages that wait or that were skipped. An article that
-        was extracted stays; only `apply_filters` withdraws it.
+        If the rules differ from the last ones, decide again about skipped pages and due pages without an article. A
+        stored article stays; only `apply_filters` withdraws it.
         """
 
     def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
@@ -139,8 +139,8 @@ class Corpus(Protocol):
     def forget(self, keys: Sequence[Key], host_names: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase the articles with these keys and all articles of these hosts (and of the hosts below them).
 
-        The keys stay, so that the articles do not come back. Return the ids of the erased articles, and the content
-        hashes of the raw responses that may be deleted.
+        The keys stay, so that the articles do not come back. Return the ids of the erased articles (without merged
+        ones), and the content hashes of the raw responses that may be deleted.
         """
 
     def scrub(self, wait: timedelta) -> bool:

@@ -20,7 +20,7 @@ class Clock(Protocol):
         """Return the wall clock, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Return the seconds of a clock that never goes back. Only differences within one process mean something."""
+        """Return the seconds of a clock that never goes back. Use only differences, within one process."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`, or until the process is asked to stop."""
@@ -48,7 +48,7 @@ class RawStore(Protocol):
 
     @property
     def folder(self) -> str:
-        """The id of the folder. By it the database knows which machine has the bytes of a page."""
+        """The id of the folder. The database has it for each page, to find the machine that has the page's bytes."""
 
     def put(self, body: bytes, at: datetime) -> str:
         """Store `body` durably and return its content hash (hex). A later `put` of the same bytes replaces `at`."""
@@ -72,7 +72,7 @@ class Sink(Protocol):
 
     @property
     def folder(self) -> str:
-        """The id of the folder. Progress is kept by this id, so a new folder is filled from the first change on."""
+        """The id of the folder. `Corpus.delivered` is stored by this id, so a new folder gets all changes."""
 
     def deliver(self, changes: Sequence[Change]) -> None:
         """Write the changes durably. The same changes may be delivered again after a crash."""

@@ -136,7 +136,7 @@ class Queue(Protocol):
         """Return up to `limit` feeds of the claimed host that are due at `at`, the longest due first."""
 
     def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-        """Return, for each of `sightings`, when this feed first had the entry, or another entry of the same page.
+        """Return, for each of `sightings`, when this feed first had its entry, or another entry for the same page.
 
         None: the feed did not have it before.
         """
@@ -164,10 +164,10 @@ class Queue(Protocol):
         """
 
     def leave_part(self, claim: Claim, page: Page) -> bool:
-        """Do not fetch the further page `page.part` here, since the bytes of the earlier pages are in another folder.
+        """Record that this process did not fetch `page.part`, since the bytes of the earlier pages are elsewhere.
 
-        If a worker uses that folder, the page waits for it. If not, the whole article is fetched again from its first
-        page. False: the claim is lost.
+        If a worker uses their folder (`page.folder`), the page waits for it. If not, the whole article is fetched again
+        from its first page. False: the claim is lost.
         """
 
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:

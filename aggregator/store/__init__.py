@@ -13,7 +13,7 @@ def open_store(
 ) -> SqlStore:
     """Open the store at a `[storage] url`. With `create`, create a missing one.
 
-    An older schema is upgraded in SQLite only, and not with `readonly`, which changes nothing at all. `use_clock` makes
+    With `readonly`, nothing is changed. Otherwise an older schema is upgraded, but only in SQLite. `use_clock` makes
     `clock` the store's time even if the database has its own.
 
     Raises:

@@ -43,8 +43,8 @@ def insert_new(dialect: str, table: Table) -> Insert:
 class SqliteDialect:
     """One file in WAL mode.
 
-    The writer takes the write lock at BEGIN. With a plain BEGIN, of two transactions that read first and write later,
-    the second would fail at once: it has read an old state, and waiting does not help.
+    The writer takes the write lock at BEGIN. With a plain BEGIN, a transaction that reads first and writes later fails
+    at once if another one has written in between.
 
     Commits are not synced one by one (`synchronous = NORMAL`). A power cut may undo the last commits, each as a whole;
     their work is done again. Before a number is published and before bytes are deleted (forget, retention) the commit
@@ -121,7 +121,7 @@ class SqliteDialect:
         driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
     def is_transient(self, error: DBAPIError) -> bool:
-        """Return False: the busy timeout has waited already."""
+        """Return False: SQLite has waited for other processes already (busy timeout)."""
         return False
 
     def describe(self, error: Exception) -> str:
@@ -282,7 +282,7 @@ def _refuse_writing(dialect: Dialect) -> None:
 
 
 def dialect_of(url: str, *, readonly: bool = False) -> Dialect:
-    """Return the dialect of a `[storage] url`; a SQLite path stays as written.
+    """Return the dialect of a `[storage] url`. A relative SQLite path stays relative.
 
     Raises:
         StorageError: the URL names no supported store.

@@ -1,8 +1,7 @@
 """Converts records that were stored before schema 0006: positional lists become objects with names.
 
-Enclosures, hops, lead images and the sources of a gap were lists (`["http://…","audio/mpeg",0]`). The form
-shows whether a row is converted. Rows are converted in batches. The conversion may stop after any batch and resume
-later, and converting a row twice changes nothing.
+Enclosures, hops, lead images and the sources of a gap were lists (`["http://…","audio/mpeg",0]`). Rows are converted
+in batches. The conversion may stop after any batch and resume later: it finds the rows that are still lists.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Json = dict[str, Any]  # Any: a record as it was stored
 
 
 def _named(values: Any, *names: str) -> Any:
-    """Return a positional list as an object; an object stays unchanged."""
+    """Return the positional list `values` as an object with the keys `names`; an object stays unchanged."""
     return dict(zip(names, values, strict=True)) if isinstance(values, list) else values
 
 

@@ -39,7 +39,7 @@ def version_of(conn: Connection) -> str | None:
 def convert_records(database: Database, version: str | None) -> None:
     """Convert records written before schema 0006, one batch per transaction. Call it before `upgrade_schema`.
 
-    If the process is killed, the next upgrade converts the rest: it finds rows in the old form.
+    If the process is killed, the next upgrade converts the rest.
     """
     position = Position() if version is not None and version < "0006" else None
     while position is not None:

@@ -1,4 +1,4 @@
-"""Fetches pages once more that an earlier version refused and whose bytes are gone. This is done once for a store.
+"""Makes pages due once more that an earlier version refused and whose bytes are gone; done once for each store.
 
 An earlier version stored no article for a page with certain words, or if it found no text. If the bytes are kept,
 `reextract` makes the article. If not, the page becomes due again within a week, as its last try.
