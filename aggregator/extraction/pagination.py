@@ -1,9 +1,9 @@
 """Articles on several pages: accepts the link to the next page, and joins the pages. Pure: no request, no store.
 
-A publisher's rule, or a site-config file, has a selector for the link to the next page. `page_rules.find_next_page`
-reads the link. `is_part` accepts it only if it is the first page's address with a page number, or an address below it:
-a link to the next *article* often looks the same. The steps after that are elsewhere: `pipeline.next_page_of` returns
-the page to fetch, `store/queue/page_parts.py` makes it due, and `visits/visit.py` fetches it.
+A publisher's rule, or a site-config file, has a selector for the link to the next page (`page_rules.find_next_page`).
+`is_part` checks it, since a link to the next *article* often looks the same. The link must have the article's number,
+or be the first page's address with a page number, or lie below that address. `pipeline.next_page_of` returns the page
+to fetch, `store/queue/page_parts.py` makes it due, and `visits/visit.py` fetches it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Part:
 class Chain:
     """The fetched further pages of an article, in order, without the first page.
 
-    `missing` is the address of the next page, which is not fetched yet; None: the last page links to no next page.
+    `missing` is the address of the next page, which is not fetched yet; None: there is no next page.
     """
 
     parts: tuple[Part, ...]

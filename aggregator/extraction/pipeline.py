@@ -143,9 +143,9 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 
 
 def _announced(entry: Entry) -> str:
-    """Return the entry's time of publication in the publisher's own spelling of its offset, or as the bare day.
+    """Return the entry's time of publication with the publisher's own offset, or the bare day; `""`: there is none.
 
-    If the feed's text cannot be read as this time, the time (or that of the update) is in UTC. `""`: there is none.
+    If the feed's text cannot be read as this time, the time (or that of the update) is in UTC.
     """
     at = entry.published_at or entry.updated_at
     if at is None:

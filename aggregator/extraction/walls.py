@@ -85,7 +85,7 @@ class Evidence:
 
     @cached_property
     def source(self) -> str:
-        """The page's source in small letters. Many plain words are searched in it, which is faster than one pattern."""
+        """The page's source in small letters, in which plain words are searched."""
         return self.markup.text.lower()
 
     @cached_property
@@ -126,11 +126,11 @@ def says_enough(evidence: Evidence) -> bool:
 
 
 def is_bot_check(evidence: Evidence) -> bool:
-    """Return whether the page is a bot check: it has less than 110 words and no article in JSON-LD.
+    """Return whether the page is a bot check: it has less than 110 words, no article in JSON-LD, and one of two signs.
 
-    The page also has one of these signs: scripts or forms of bot checks, with a title or words of a bot check; or a
-    title of a bot check, with less than 40 words, `noindex` or a button. A bot check's form on a page with a `textarea`
-    protects comments and is no sign.
+    The first is a script or form of bot checks, with a title or words of a bot check. A form on a page with a
+    `textarea` does not count: it protects comments. The second is a title of a bot check, with less than 40 words,
+    `noindex` or a button.
     """
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False
@@ -156,14 +156,15 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Return whether the markup proves that the page is a bot check: it also has the scripts of bot checks."""
+    """Return whether the page is a bot check and its markup proves it: the page has the scripts of bot checks."""
     return is_bot_check(evidence) and _has_bot_markup(evidence)
 
 
 def is_consent_wall(evidence: Evidence) -> bool:
     """Return whether the page asks for consent: a short text about cookies or data that offers a choice.
 
-    Words about these must be a large part of the text. The headline, a button or many different words confirm this.
+    Words about cookies, data and choices must be a large part of the text. Unless they are nearly all of it, the title,
+    a button or many different words must confirm this.
     """
     if not evidence.is_short or evidence.has_article:
         return False
@@ -183,9 +184,9 @@ def is_consent_wall(evidence: Evidence) -> bool:
 
 
 def is_error_page(evidence: Evidence) -> bool:
-    """Return whether the page is an error page: less than 150 words, and a title (or a part of it) of an error.
+    """Return whether the page is an error page: less than 150 words, and a title with a part that names an error.
 
-    A status code as the whole title counts, too. In a longer title, a code counts if a line of the body also ends with
+    A title that is only a status code counts, too. A longer title with a code counts if a line of the body ends with
     one.
     """
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
@@ -206,10 +207,10 @@ def is_login(evidence: Evidence) -> bool:
 
 
 def is_paywall_stub(evidence: Evidence) -> bool:
-    """Return whether the page is a paywall's stub: a short text that is not free by JSON-LD, or offers to subscribe.
+    """Return whether the page is a paywall's stub: less than 200 words, marked as not free by JSON-LD, or with offers.
 
-    Two different offers suffice. One is enough if the text breaks off or the page has an element named as a paywall. A
-    text with the length that the page states is no stub.
+    One offer to subscribe is enough if the text breaks off or an element is named as a paywall; else there must be two
+    different ones. A text with the length that the page states is no stub.
     """
     if not evidence.is_short or says_enough(evidence):
         return False

@@ -117,10 +117,10 @@ def _unambiguous(meanings: Mapping[str, set[int]]) -> dict[str, int]:
 
 
 def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
-    """Return the months by the position of their word, and the number of unknown words (no month, weekday or number).
+    """Return the months found in `words`, each by the index of its first word, and the number of unknown words.
 
-    A name that means different months in different languages is read only if `language` is one of these languages.
-    `persian` True: only months of the Persian calendar are looked for.
+    Unknown is what is no month, weekday or number. A name that means different months in different languages is read
+    only if `language` is one of these languages. `persian` True: only months of the Persian calendar are looked for.
     """
     names = date_names()
     own = names.by_language.get(language.partition("-")[0].lower(), {})
@@ -141,7 +141,7 @@ def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict
 
 
 def _attached(months: Mapping[str, int], run: str) -> int | None:
-    """Return the month whose name has a prefix of one letter (Hebrew, Syriac), or an ending of one to three letters."""
+    """Return the month in a word that has a one-letter prefix (Hebrew, Syriac) or an ending of up to three letters."""
     bare = [run[1:]] if run[0] in _PREFIXES else []
     bare += [run[:-ending] for ending, name in _ENDINGS if len(run) - ending >= name]
     return next((months[name] for name in bare if name in months), None)
@@ -150,7 +150,7 @@ def _attached(months: Mapping[str, int], run: str) -> int | None:
 def _look_up(
     words: list[str], month_of: Callable[[str], int | None], days: Collection[str], most_words: int
 ) -> tuple[dict[int, int], list[int]]:
-    """Return the months by the position of their first word, and the positions of unknown words (numbers excepted)."""
+    """Return the months by the index of their first word, and the indices of unknown words. Numbers are not unknown."""
     found, strange, place = dict[int, int](), list[int](), 0
     while place < len(words):
         runs = (" ".join(words[place : place + length]) for length in range(most_words, 0, -1))

@@ -231,10 +231,10 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date if its year (asctime: `Nov 11 10:15 2022`), or the whole date, stands after the time.
+    """Read a date of which the year (asctime: `Nov 11 10:15 2022`), or all, stands after the time.
 
-    `before` and `after` are the texts before and after the time. Return the date, and the rest of `after`, which may
-    name the zone. The date is None if it cannot be read.
+    `before` and `after` are the texts before and after the time. Return the date (None: unreadable) and the rest of
+    `after`, which may name the zone.
     """
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
@@ -379,9 +379,9 @@ def _at_place(local: datetime, place: str) -> datetime | None:
 
 
 def _zone_of_place(place: str) -> tzinfo | None:
-    """Return the time zone with an IANA name, such as `America/Port_of_Spain`; None: there is none.
+    """Return the time zone of a name such as `america/port_of_spain`; None: there is none.
 
-    `place` has small letters only; the database distinguishes small and capital letters.
+    Names in the zone database have capital letters, which `place` lacks.
     """
     name = "/".join("_".join(_capital(word) for word in part.split("_")) for part in place.split("/"))
     try:

@@ -1,8 +1,8 @@
 """Decodes the bytes of pages and feeds; decides the encoding and never raises. It parses only declarations.
 
-The order is: byte order mark; UTF-16 without a mark; valid UTF-8, whatever is declared; the header; the document's own
-declaration; detection. Labels mean the encodings that browsers use for them (WHATWG Encoding Standard, 4.2): `latin-1`
-is cp1252, `gb2312` is gb18030.
+The order is: byte order mark; the bytes of UTF-16 or ISO-2022-JP; valid UTF-8, whatever is declared; the header; the
+document's own declaration; detection. Labels mean the encodings that browsers use for them (WHATWG Encoding Standard,
+4.2): `latin-1` is cp1252, `gb2312` is gb18030.
 """
 
 from __future__ import annotations
@@ -109,11 +109,10 @@ def xml_declaration(body: bytes) -> str:
 
 
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
-    """Return whether `body` is UTF-8, except for a few broken bytes.
+    """Return whether `body` is UTF-8, except for a few broken bytes: at most one in a hundred.
 
-    Broken bytes are tolerated if they are at most one in a hundred, and well-formed characters are more than three
-    times as many. If UTF-8 was declared (`claimed`), it is enough to have as many well-formed characters as broken
-    bytes. ASCII characters are not counted: they prove nothing about an English page in cp1252.
+    The characters that are not ASCII must be more than three times as many as the broken bytes. If UTF-8 was declared
+    (`claimed`), as many are enough. ASCII proves nothing about an English page in cp1252.
     """
     try:
         body.decode("utf-8")
@@ -127,9 +126,9 @@ def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
 def _legacy(body: bytes, header: str, document: str) -> str:
     """Decode bytes that are not UTF-8: by the header, else by the document's declaration, else by detection.
 
-    A header with cp1252 often is a server's default. The document's declaration is used instead if the detection gives
-    the same encoding. A declared encoding with several bytes per character is refused if it breaks more than one
-    character in a hundred and `_is_likelier` is False.
+    A header with cp1252 is often a server's default: if declaration and detection agree on another encoding, that one
+    is used. A declared encoding with several bytes per character may break one character in a hundred. If it breaks
+    more, it is used only if `_is_likelier` is True.
     """
     detected = ""
     if header == "cp1252" and document not in ("", "utf-8", header):
@@ -152,10 +151,9 @@ def _legacy(body: bytes, header: str, document: str) -> str:
 def _is_likelier(claim: str, found: str, detected: str) -> bool:
     """Return whether a declared East Asian encoding that breaks some characters is likelier than the detected one.
 
-    `claim` is the text in the declared encoding, `found` in the detected one. If more than one in nine of the
-    characters that are not ASCII is broken in `claim`, the declaration is wrong (the text is in an alphabet). Otherwise
-    the detected encoding must break fewer characters to be likelier. A detected encoding of single bytes breaks no text
-    at all, so this proves nothing, and the declared one is likelier.
+    `claim` is the text in the declared encoding, `found` in the detected one. The declaration is wrong if more than one
+    in nine of the characters of `claim` that are not ASCII is broken, or if `found` has fewer broken ones. A
+    single-byte encoding breaks none, so the second rule does not apply to it.
     """
     broken = claim.count(_BROKEN)
     if broken * 8 > len(_GOOD_SIGN.findall(claim)) - broken:

@@ -33,9 +33,9 @@ _BLANK: Final = re.compile(r"\s+")
 def _marks(*, folded: bool) -> str:
     """Return the ranges of combining marks for a character class, without its brackets.
 
-    `folded` True: only the marks that `fold` removes. These are the marks that many writers leave out: marks above and
-    below a letter (canonical combining class 200 and more), overlays (1), and the vowel points of Hebrew and Arabic (10
-    to 36). Nobody leaves out vowels and tones of Indic and Southeast Asian scripts.
+    `folded` True: only those that `fold` removes, since many writers leave them out: marks above and below a letter
+    (combining class 200 and more), overlays (1), vowel points of Hebrew and Arabic (10 to 36). Vowels and tones of
+    Indic and Southeast Asian scripts stay.
     """
     numbers = [
         number
@@ -126,10 +126,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A parsed query: all terms must occur.
+    """A parsed query: all `terms` must occur in a text.
 
-    `mark` marks each word of a text that is in `pieces` or begins with one of `beginnings`. Both are folded. In scripts
-    without blanks a piece is a run of characters and is marked wherever it occurs.
+    `mark` marks each word that is in `pieces` or begins with one of `beginnings` (all folded). In scripts without
+    blanks a piece is a run of characters, which is marked wherever it occurs.
     """
 
     terms: tuple[Term, ...]
@@ -222,9 +222,9 @@ def _matches(word: str, query: Query) -> bool:
 
 
 def _places_in_run(run: str, query: Query) -> list[tuple[int, int]]:
-    """Return the places in a run that has characters of a script without blanks, as pairs of offsets in `run`.
+    """Return the matches in `run`, which has characters of a script without blanks, as pairs of offsets in `run`.
 
-    The query is compared with the folded run, whose length may differ. The offsets are those before folding.
+    The query is compared with the folded run, whose length may differ.
     """
     folded = ""
     origins: list[int] = []
