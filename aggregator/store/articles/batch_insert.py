@@ -1,8 +1,7 @@
 """Inserts the new articles that nothing connects to another article, in one batch.
 
-All other articles go through the partition one by one (`record.py`). The result is the same as if every article went
-through the partition. The articles of the batch are chosen before anything is written. Evidence that never counts alone
-(a canonical address on another site) is stored, but connects nothing.
+`record.py` saves all other articles one by one, with `repartition`. The result is the same as if every article was
+saved one by one. Evidence that is refused in any case (`refusal_alone`) is stored, but connects nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(artic
 def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mapping[ArticleId, ArticleWrite]:
     """Insert, in one batch, the new articles that nothing connects to another article; return them by id.
 
-    The other articles are left for the caller.
+    The caller saves the articles that are not in the result.
     """
     repeated, perhaps_one = _repeated_texts(tx, writes)
     chosen = _choose(tx, [write for write in writes if write.draft.fingerprint.text_hash not in perhaps_one], writes)
@@ -67,10 +66,10 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return, by their new ids, the articles of `some` that nothing connects to another article.
+    """Return those of the articles `some` that nothing connects to another article, by their new ids.
 
-    Its key is not taken, has no evidence, and is the key of no other article in `writes`. Its own evidence does not
-    count alone. None of its addresses belongs to an article.
+    The key of such an article is not taken, has no stored evidence, and occurs once in `writes`. All edges that the
+    article brings are refused in any case. None of the keys of its addresses means an article.
     """
     shared = Counter(article_id(write.key) for write in writes)
     alone = {
@@ -93,10 +92,10 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return the hashes of texts that several pages have, and of those that one owner's pages have under one title.
+    """Return the hashes of texts that several pages have, and of texts that one owner has twice under the same title.
 
-    The owner is the `tenant` of a key. `writes` and stored articles are counted. Only a text of the second set may
-    be evidence that its articles are one (`identity/same_text.py`).
+    The owner is the `tenant` of a key. Stored articles and `writes` are counted together. Only a text of the second set
+    may be evidence that two articles are one (`identity/same_text.py`).
     """
     titled: Counter[TitledText] = Counter(
         (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))
@@ -112,7 +111,7 @@ def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[se
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return the keys that cannot be inserted: an article has the key, or already has the id computed from it."""
+    """Return the keys that cannot be inserted: a stored article has the key, or the id that is computed from it."""
     found = tx.all_of(_with_keys, map(key_hash, keys)) + tx.all_of(_with_ids, map(article_id, keys))
     hashes, ids = {row.key_hash for row in found}, {row.id for row in found}
     return {key for key in keys if key_hash(key) in hashes or article_id(key) in ids}

@@ -46,10 +46,10 @@ _next_numbers: Final = select(days).where(any_of(days.c.day))
 
 
 def number_changes(tx: Transaction) -> int:
-    """Number the changes that have no number yet, and give new articles their day and their number within the day.
+    """Give each new change its number, and each new article its day and its number within the day.
 
-    Return how many changes were numbered. Articles of a day are numbered in the order of the changes; a number is never
-    given twice. The caller holds the lock for publishing.
+    Return how many changes were numbered. Articles of a day are numbered in the order of their changes. A number is
+    never given twice. The caller holds the lock for publishing.
     """
     new = tx.all(_new_changes)
     if not new:
@@ -67,7 +67,7 @@ def number_changes(tx: Transaction) -> int:
 
 
 def _assign_numbers(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
-    """Return the number within its day of each article row; `days_of` has the days. These numbers are used up."""
+    """Take the next free number of its day for each article row; return these numbers. `days_of` has the days."""
     free = {row.day: row.next_number for row in tx.all_of(_next_numbers, days_of.values())}
     next_numbers: dict[str, int] = defaultdict(int, free)
     numbers: dict[int, int] = {}
@@ -110,7 +110,7 @@ _after: Final = (
 
 
 def changes_after(tx: Transaction, seq: int, limit: int) -> tuple[Change, ...]:
-    """Return numbered changes after `seq`, each with the present state of its article."""
+    """Return at most `limit` changes numbered above `seq`, each with the present state of its article."""
     rows = tx.all(_after, {"seq": seq, "limit": limit})
     loaded = load_articles(tx, [row.article_id for row in rows])
     return tuple(_change(row, loaded) for row in rows)
@@ -146,7 +146,7 @@ _delivered: Final = select(deliveries.c.change_seq).where(
 
 
 def delivered(tx: Transaction, sink: str, folder: str) -> int:
-    """Return the number of the last change that was delivered to the sink's folder with the id `folder`; 0: none."""
+    """Return the number of the last change that the sink delivered to its folder with the id `folder`; 0: none."""
     return tx.run(_delivered, {"to": sink, "at_folder": folder}).scalar() or 0
 
 

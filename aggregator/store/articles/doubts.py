@@ -1,7 +1,7 @@
-"""Articles that may be walls: their text is also at other addresses, and the entries there have other titles.
+"""Articles that may be walls: other addresses have the same text, and feeds announced these under other titles.
 
 Two cases look the same: a wall that repeats the title of the entry, and a description that all episodes of a podcast
-share. So the text is not proven to be the article's own. The article stays, with a reason to doubt it.
+share. So the article stays, with `REASON` among its reasons to doubt it.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Add `REASON` to an article and to the other articles with its text, if these are different articles.
+    """Add `REASON` to an article and to all articles with its text that are different articles by their titles.
 
-    Such a text may be a wall. Articles in `later` are left out: a later call handles them. `is_known`: the article
-    `own` gets the reason even if no other article has its text.
+    Such a text may be a wall. Nothing is added if there are no such articles, unless `is_known`: then `own` gets the
+    reason. Articles in `later` are left out, since a later call handles them.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
     if not doubtful and not is_known:
@@ -98,8 +98,8 @@ _again: Final = (
 def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
     """Make pages due again if their articles just became doubtful, or if the pages are short and may be walls.
 
-    A short page may be a wall if it contains nothing of its entry's title. It may also be a wall if its entry has no
-    title, and the page redirects to another address or states one as its own.
+    A short page may be a wall in two cases. It contains nothing of its entry's title. Or its entry has no title, and
+    the page redirects to another address or states one as its own.
     """
     asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
     reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
@@ -118,12 +118,12 @@ def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
 
 
 def says_nothing(write: ArticleWrite) -> bool:
-    """Return whether a page is short and contains nothing of its entry's title."""
+    """Return whether the text of a page is short and contains nothing of the title of its entry."""
     return write.record.says_title is Resemblance.NOTHING and _is_short(write)
 
 
 def _names_other(write: ArticleWrite) -> bool:
-    """Return whether a page is short, and redirects to another address or states one as its own."""
+    """Return whether a page has a short text, and redirects to another address or states one as its own."""
     return _is_short(write) and any(edge.kind in DOUBTED for edge in write.record.edges)
 
 
@@ -132,7 +132,7 @@ def _is_short(write: ArticleWrite) -> bool:
 
 
 def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
-    """Fetch each page again at its time, or earlier if it is due earlier.
+    """Fetch each page again, unconditionally, at the time in `due`, or earlier if it is due earlier.
 
     Pages that failed, are skipped or wait for extraction stay as they are.
     """
@@ -142,7 +142,7 @@ def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether a fetched text would replace the text of another page that is a different article by its title.
+    """Return whether `write` would replace the text of another page, which is a different article by its titles.
 
     `own` is the row of the article whose text would be replaced.
     """
@@ -166,11 +166,11 @@ def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
-    """Return other articles of the host with the same text, if the titles show that they are different articles.
+    """Return the articles of the host with the same text that are different articles by their titles.
 
-    An equal long text does not count if each page contains its own title, unless the pages are linked. Two pages are
-    linked if both state the same address as theirs (by redirect, canonical or declaration), or if this page states the
-    other's. If they are linked, nearly the same text is enough.
+    A long text does not count if each page contains its own title, unless the pages are linked. For linked pages nearly
+    the same text is enough. Two pages are linked if both state one address as theirs (by redirect, canonical link or
+    declaration), or if this page states the address of the other.
     """
     if write.record.content.source != "page":
         return []
@@ -194,7 +194,7 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles at the addresses that this page states as its own, and the articles that state the same."""
+    """Return the articles at the addresses that this page states as its own, and the articles that state these, too."""
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

@@ -1,4 +1,4 @@
-"""Erases texts, on request or by age, and finds raw bytes without references. Keys and addresses stay for ever."""
+"""Erases texts, on request or by age, and finds raw bytes that nothing refers to. Keys and addresses stay for ever."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ def forget(
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
     """Erase the articles of these keys, all articles of these hosts and their subdomains, and those merged into them.
 
-    Return the ids of the erased articles (those that were merged are left out), and the content hashes that no response
-    has now.
+    Return the ids of the erased articles, without merged ones, and the content hashes that no stored response has now.
     """
     tx.dialect.lock_identity(tx.conn)
     hashes = [key_hash(key) for key in keys]
@@ -170,7 +169,7 @@ def forgotten_pages(tx: Transaction, page_ids: Collection[int]) -> frozenset[int
 
 
 def erase_page(tx: Transaction, page_id: int) -> None:
-    """Erase entries and responses of a page whose article was erased before. The file with the bytes is swept later."""
+    """Erase entries and responses of a page whose article was erased before. Files with the bytes are deleted later."""
     for statement in (_blank_entries, _drop_raw_of_pages, _drop_parts):
         tx.run(statement, {"page": page_id})
 
@@ -197,9 +196,9 @@ _drop_old_raw: Final = delete(raw_responses).where(raw_responses.c.fetched_at < 
 
 
 def expire_raw(tx: Transaction, before: datetime) -> tuple[str, ...]:
-    """Delete the responses fetched before `before`, except those of pages that wait for extraction.
+    """Delete the responses fetched before `before`, except those that a page still needs for its extraction.
 
-    Return the content hashes that no response has now.
+    Return the content hashes that no stored response has now.
     """
     found = {row.content_hash for row in tx.all(_old_raw, {"before": before})}
     if found:

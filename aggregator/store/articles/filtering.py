@@ -1,7 +1,7 @@
-"""The operator's filters in the store: which pages are fetched, and which articles are in the corpus.
+"""Applies the operator's filters in the store: which pages are fetched, and which articles are in the corpus.
 
-The decision depends only on the entries that announced a page, the page's article, and the rules. So a rule gives the
-same result whether it was there before the article or came later. A page is kept if one of its entries is kept.
+The verdict depends only on the entries that announced a page, the page's article, and the rules. So a rule has the same
+effect whether the rule or the article came first. A page is kept if one of its entries is kept.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _texts: Final = _articles.add_columns(revisions.c.body, revisions.c.content)
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The pages of one article, or one page without an article, with their entries and the rules' verdict."""
+    """What one verdict is about: all pages of one article, or one page without an article, with their entries."""
 
     pages: tuple[Row[Any], ...]
     entries: tuple[Row[Any], ...]
@@ -86,7 +86,7 @@ class _Unit:
 
     @property
     def is_out(self) -> bool:
-        """Whether the pages have an article and filters withdrew it."""
+        """Whether filters have withdrawn the article of the pages."""
         return self.found is not None and self.found.merged_into == OUT
 
     @property
@@ -96,7 +96,7 @@ class _Unit:
 
     @property
     def moved(self) -> tuple[Row[Any], ...]:
-        """The pages whose state changes: they are skipped from now on, or they come back.
+        """The pages whose state changes, since they are skipped from now on or come back.
 
         A fetched page is extracted before it is skipped. A failed page stays as it is.
         """
@@ -112,16 +112,16 @@ class _Unit:
 
     @property
     def moves_article(self) -> bool:
-        """Whether the article is withdrawn or comes back now.
+        """Whether the article must be withdrawn or put back now.
 
-        A withdrawn article comes back only if the verdict is "kept", not while it is open.
+        A withdrawn article is put back only if the verdict is "kept". The verdict "open" leaves it withdrawn.
         """
         if self.is_skipped:
             return self.found is not None and not self.is_out
         return self.is_out and self.verdict.kind == "kept"
 
     def change(self) -> FilterChange:
-        """Return the change as commands show it."""
+        """Return the change of this unit as commands show it."""
         title = self.entries[0].title if self.entries else ""
         return FilterChange(
             url=self.pages[0].url,
@@ -134,21 +134,21 @@ class _Unit:
 
 
 def _is_announced(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether the page has an address to fetch, and a feed with `full_text` has an entry for it."""
+    """Return whether the page has an address to fetch, and at least one of its feeds has `full_text`."""
     is_page = not page.key.startswith(OWN_CONTENT)
     return is_page and any(row.full_text for row in named_by if row.page_id == page.id)
 
 
 def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether a feed with `full_text` announced the page, but its address was never requested."""
+    """Return whether the page has never been requested, although a feed with `full_text` announced it."""
     is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
     return is_untried and _is_announced(page, named_by)
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
-    """Yield these pages with the rules' verdict, each page together with the other pages of its article.
+    """Yield the units of these pages with the rules' verdict.
 
-    A text is loaded only if the verdict by the entries is open. Pages of forgotten articles are left out.
+    The text of an article is loaded only if its entries alone give the verdict "open". Forgotten articles are left out.
     """
     found = {row.id: row for row in tx.all_of(_pages, page_ids)}
     ids = {row.article_id for row in found.values() if row.article_id is not None}
@@ -189,11 +189,11 @@ def _verdict(
     told: Mapping[int, Entry],
     content: Extraction | None,
 ) -> Verdict:
-    """Return the rules' verdict on the pages of one article. `told` has the entries, by the id of the entry's row.
+    """Return the rules' verdict on the pages of one article. `told` has the entries, by the number of the entry's row.
 
-    If one entry is kept, the pages are kept; else, if one is open, the verdict is open. Pages without entries are kept.
-    The rules do not see `content` if a page is still to be extracted. Nor do they see the feed's own content if a page
-    was announced and never requested: its text will replace that content.
+    If one entry is "kept", the verdict is "kept"; else, if one is "open", it is "open"; else it is "skipped". Pages
+    without entries are kept. The rules do not use `content` while a page waits for its extraction. Nor do they use a
+    feed's content that the text of a page will replace.
     """
     urls = {page.id: page.url for page in of_pages}
     is_pending = any(page.state == "fetched" for page in of_pages) or (
@@ -233,10 +233,10 @@ _move: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The effects of the filters on pages.
+    """What the filters did with pages.
 
-    `skipped` are all pages that the rules skip. `waiting` are the pages that now wait for a request, or that are
-    fetched and wait for extraction, each with its host. `changes` are the changes as commands show them.
+    `skipped` are all pages that the rules skip. `waiting` are the pages that now wait for a request or for their
+    extraction, each with its host. `changes` are the changes as commands show them.
     """
 
     skipped: frozenset[PageId] = frozenset()
@@ -245,7 +245,7 @@ class Settled:
 
 
 def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
-    """Apply the rules, if there are any, to pages for which entries or articles were just recorded."""
+    """Apply the rules to pages whose entries or articles were just recorded. Without rules do nothing."""
     if not filters.digest:
         return Settled()
     tx.dialect.lock_identity(tx.conn)
@@ -253,7 +253,7 @@ def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) 
 
 
 def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
-    """Skip pages and withdraw articles, or take them back, as the rules decide. The caller holds the identity lock."""
+    """Skip pages and withdraw their articles, or undo both, as the rules say. The caller holds the identity lock."""
     skipped: set[PageId] = set()
     waiting: dict[PageId, HostId] = {}
     changed: list[FilterChange] = []
@@ -286,9 +286,9 @@ def _decisions(unit: _Unit) -> Iterator[Decision]:
 
 
 def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
-    """Skip pages or take them back.
+    """Change the states of the unit's pages that are skipped from now on or come back.
 
-    Return the pages that now wait for a request or for extraction, with their hosts.
+    Return the pages that now wait for a request or for their extraction, each with its host.
     """
     states = {page.id: "skipped" if unit.is_skipped else _state_of(page, unit) for page in unit.moved}
     tx.run_all(_move, [{"page": page, "new_state": state, "at": tx.now} for page, state in states.items()])
@@ -301,9 +301,10 @@ def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
 
 
 def _state_of(page: Row[Any], unit: _Unit) -> str:
-    """Return the state of a page that comes back. A fetched page is extracted; other pages are fetched.
+    """Return the new state of a page that is no longer skipped.
 
-    A page that was never requested is fetched, even if its entry's content is stored.
+    A page that was never requested is fetched, even if it has an article by a feed's content. Another page with an
+    article is done. A page without one is extracted if that is possible without a request; else it is fetched.
     """
     if _was_never_asked(page, unit.entries):
         return "due"
@@ -317,9 +318,9 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 
 
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """Make the page due with its next part, unless the rules skip the page.
+    """Record that the next part of a page's article must be fetched, unless the rules skip the page.
 
-    Return the part's host; None: the claim is lost, or the rules skip the page.
+    Return the host of the part; None: the claim is lost, or the rules skip the page.
     """
     host_id = page_parts.record_next_page(tx, page, next_page)
     return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id
@@ -346,9 +347,9 @@ _waiting_after: Final = _after.where(
 
 
 def decide_waiting(db: Database, filters: Filters) -> None:
-    """Decide again about skipped pages and due pages without an article, unless the same rules were applied last.
+    """Decide again about skipped pages and due pages without an article, in batches.
 
-    An article in the corpus stays there; only `apply_to_all` withdraws it. The work is done in batches.
+    Do nothing if these rules were applied last. Articles in the corpus stay there: `apply_to_all` decides about them.
     """
     if (db.read(lambda tx: read_property(tx, _APPLIED)) or "") == filters.digest:
         return
@@ -359,7 +360,7 @@ def decide_waiting(db: Database, filters: Filters) -> None:
 
 
 def apply_to_all(db: Database, filters: Filters, *, dry_run: bool) -> Iterator[FilterChange]:
-    """Apply the rules to all pages, in batches. Yield the pages that are skipped from now on, and those that come back.
+    """Apply the rules to all pages, in batches. Yield each change: what is skipped from now on, and what comes back.
 
     With `dry_run` nothing is written.
     """

@@ -1,4 +1,4 @@
-"""Near duplicates: stores fingerprints, finds the closest older article."""
+"""Stores the fingerprints of articles, and finds the older article that an article nearly repeats."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _lists: Final[dict[str, FromClause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The fingerprint of an article's present text. `number` is the number of the article's row."""
+    """The fingerprint of the present text of an article, with the article's `number` and site."""
 
     number: int
     site: str
@@ -73,11 +73,11 @@ class Printed:
 def keep_fingerprints(
     tx: Transaction, texts: Sequence[Printed], *, replace: bool = False
 ) -> dict[int, tuple[ArticleId, float]]:
-    """Store the fingerprints of articles, and find the older article that each article nearly repeats.
+    """Store the fingerprints of articles; return the older article that each one nearly repeats, and the resemblance.
 
-    `texts` must be sorted by number: each text is also compared with the texts before it. `replace`: delete the stored
-    fingerprints of these articles first. The result has, by the number of the text, the older article and its
-    resemblance. Texts that repeat no article are left out.
+    The result is by the number of the article; articles that repeat none are left out. `texts` must be sorted by
+    number, since each text is also compared with the texts before it. With `replace`, the stored fingerprints of these
+    articles are deleted first.
     """
     if replace:
         tx.run_all(_drop, [{"article": text.number} for text in texts])
@@ -111,14 +111,14 @@ def keep_fingerprints(
 
 @cache
 def _add(dialect: str) -> Insert:
-    """Return the statement that stores a list of hashes for an article. Hashes that are stored already stay."""
+    """Return the statement that stores hashes of an article. A hash that is stored already stays."""
     listed = _lists[dialect].c.value
     rows = select(cast(listed, BigInteger), bindparam("article", type_=BigInteger)).where(listed.is_not(None))
     return insert_new(dialect, fingerprints).from_select(["hash", "article_n"], rows)
 
 
 def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, list[int]], dict[int, str]]:
-    """Return the row numbers of other articles with a hash of these texts, by hash, and their sites by row number."""
+    """Return the numbers of other articles that have a hash of these texts, by hash, and their sites by number."""
     own = {text.number for text in texts}
     hashes = {hashed for text in texts for hashed in text.fingerprint.hashes}
     held = [row for row in tx.all_of(_holders, hashes) if row.article_n not in own]
@@ -131,7 +131,7 @@ def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, li
 
 
 def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
-    """Return the hashes of whole texts that an article older than all of `texts` has, too."""
+    """Return the text hashes in `texts` that an article older than all of `texts` has."""
     below = min((text.number for text in texts), default=0)
     return {
         row.print_hash for row in tx.all_of(_texts, (text.fingerprint.text_hash for text in texts), {"below": below})
@@ -141,7 +141,7 @@ def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
 def _candidates(
     tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
 ) -> dict[ArticleId, Fingerprint]:
-    """Return the fingerprints of older articles, by id: the rows `numbers`, and if `is_known` those with equal text."""
+    """Return the fingerprints of the articles `numbers`, by id; `is_known`: also of older articles with equal text."""
     found = tx.all_of(_by_n, numbers, {"own": text.number})
     if is_known:
         found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})

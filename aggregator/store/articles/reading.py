@@ -1,4 +1,4 @@
-"""Reads articles: one by id or address, the results of a search, or all that a filter takes."""
+"""Reads articles: one by id or address, the results of a search, or all that meet a filter."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, 
 
 
 def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
-    """Return the articles in `rows`, with the fields from other tables: all addresses, all feeds."""
+    """Return the articles in `rows`, with the addresses and feeds from the other tables."""
     ids = [row.id for row in rows]
     urls: dict[str, list[str]] = defaultdict(list)
     for row in tx.all_of(_urls, ids):
@@ -108,7 +108,7 @@ def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
 
 
 def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[tuple[str, tuple[str, ...]]]) -> Article:
-    """Return an article that was sighted by feeds with these names and tags."""
+    """Return an article from its row, its addresses, and the (name, tags) of each feed that announced it."""
     content = load_extraction(row.title, row.body, row.content)
     names = tuple(dict.fromkeys(name for name, _ in sighted_by))
     tags = dict.fromkeys(chain(*(tags for _, tags in sighted_by), content.tags))
@@ -204,7 +204,7 @@ _revisions: Final = select(revisions).where(revisions.c.article_id == bindparam(
 
 
 def list_revisions(tx: Transaction, article_id: ArticleId) -> tuple[Revision, ...]:
-    """Return all texts of an article, oldest first."""
+    """Return the stored texts of an article, oldest first."""
     return tuple(
         Revision(
             number=row.number,
@@ -252,6 +252,6 @@ _raw: Final = (
 
 
 def raw_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
-    """Return the raw response of an article, then the responses of its further pages in order. Empty: they are gone."""
+    """Return the raw response of an article, then those of its further pages in order. Empty: none is stored now."""
     row = tx.first(_raw, {"article": article_id})
     return () if row is None else (load_raw(row), *raw_parts_of(tx, article_id))

@@ -68,7 +68,7 @@ _finish: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """A saved text. `own_id` is the article made from it; `article` is that article, or the one it was merged into."""
+    """A saved text. `own_id` is the article made from it; `article` is that, or the one that it was merged into."""
 
     write: ArticleWrite
     own_id: ArticleId
@@ -81,10 +81,8 @@ def record_articles(
 ) -> tuple[ArticleRecorded | None, ...]:
     """Save the articles of `outcomes`; `drafts` has the draft of each, in the same order.
 
-    The result is in this order, too. None: the claim of the page was lost, and nothing was saved.
-
-    New articles that nothing connects to another article are saved first, in one batch. Then the other articles are
-    saved one by one.
+    The result is in this order, too. An item is None if the claim of the page is lost: nothing was saved. New articles
+    that nothing connects to another article are saved in one batch. Then the other articles are saved one by one.
     """
     tx.dialect.lock_identity(tx.conn)
     rows = {row.id: row for row in tx.all_of(_pages, (outcome.page.id for outcome in outcomes))}
@@ -128,7 +126,7 @@ def _recorded(saved: _Saved) -> ArticleRecorded:
 def _save_texts(tx: Transaction, writes: Sequence[ArticleWrite], *, are_new: bool) -> dict[PageId, _Saved]:
     """Save articles and the decisions about their addresses; return the saved articles by page.
 
-    `are_new`: this transaction inserted the pages.
+    `are_new`: the pages were inserted by this transaction, so there are no earlier decisions.
     """
     inserted = insert_unconnected(tx, writes)
     saved = {PageId(write.page.id): _Saved(write, article, "new", article) for article, write in inserted.items()}
@@ -158,7 +156,7 @@ def _save_one(tx: Transaction, write: ArticleWrite) -> _Saved:
 
 
 def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
-    """Store an article's wp.me short links and the blog that its page states; join the articles that these connect."""
+    """Store the wp.me links of an article, and the blog that its page states; merge the articles that this connects."""
     record = write.record
     seen = [one.key for one in (record.identity, *record.urls, *record.pointers)]
     seen += [key for edge in record.edges for key in (edge.key, edge.other)]
@@ -170,7 +168,7 @@ def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
 
 
 def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
-    """Make each page due again at the time in its outcome: `if_changed` or `if_unchanged`. None: mark it as done."""
+    """Mark each page as done, or make it due at the time in its outcome: `if_changed` or `if_unchanged`."""
     finished = []
     due: dict[HostId, datetime] = {}
     resumed: list[tuple[FetchedPage, datetime]] = []
@@ -200,10 +198,10 @@ def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dic
 def save_text(
     tx: Transaction, write: ArticleWrite, own_id: ArticleId, own: Row[Any] | None, meant: ArticleId | None
 ) -> tuple[_Kind, ArticleId]:
-    """Insert the article, or revise its text if that changed; then repartition. Return the result and the article.
+    """Insert the article, or revise its text if that changed; then repartition. Return the effect and the article.
 
-    `own_id` and `own` are the results of `find_article` for the article's key. `meant` is the article that this key
-    meant before. A forgotten article gets no text: the page's response is erased again.
+    `own_id` and `own` are what `find_article` returned for the article's key. `meant` is the article that this key
+    meant before. A forgotten article gets no text: the response of the page is erased again.
     """
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
@@ -241,7 +239,7 @@ def save_text(
 
 
 def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
-    """Store the evidence that other addresses have the same text as a page; return the keys of these addresses."""
+    """Store the evidence that the articles with the same text are one; return the keys of these articles."""
     if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
         return set()
     edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)
@@ -259,9 +257,10 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
 
 
 def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether the text of `write` has other words than the article, and may replace its text.
+    """Return whether the title or body of `write` differs from the article's, and may replace it.
 
-    Content of another page's entry never replaces a text. An entry's content never replaces the text of a page.
+    Text of a page always may. A feed's content may not if it is that of another page, or if it stands in for a page
+    whose text the article has.
     """
     if (own.title_hash, own.body_hash) == (write.draft.title_hash, write.draft.body_hash):
         return False
@@ -272,5 +271,5 @@ def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
 
 
 def _stands_in(quality: Sequence[str]) -> bool:
-    """Return whether the article has the feed's content because the page gave no text."""
+    """Return whether the reasons to doubt an article say that it has a feed's content since the page gave no text."""
     return any(reason.startswith("page_") for reason in quality)

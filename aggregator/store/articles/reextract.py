@@ -1,4 +1,4 @@
-"""Lists pages whose bytes are kept, and records the results of extracting them again."""
+"""Lists pages whose raw responses are stored, and records the results of extracting them again."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _kept: Final = (
 
 
 def stored_pages(tx: Transaction, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
-    """Return up to `limit` pages with ids above `after`, in order of id.
+    """Return at most `limit` pages with ids above `after`, in the order of their ids.
 
-    The response of each page is kept. The page has an article that is neither merged nor forgotten, or it failed for
-    good.
+    The raw response of each page is stored. The page failed, or has an article that is not merged, withdrawn or
+    forgotten.
     """
     return with_entries(tx, tx.all(_kept, {"last": after, "limit": limit}))
 
@@ -78,11 +78,11 @@ _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.conten
 def record_reextracted(
     tx: Transaction, page: FetchedPage, record: ArticleRecord, filters: Filters = NO_FILTERS
 ) -> bool:
-    """Save a new extraction of kept bytes. A failed page gets an article. The filters decide about the text.
+    """Save a new extraction of a stored response. A failed page gets an article. The filters then decide about both.
 
     Another title, text or body makes a new revision; the old revision stays. Other facts are corrected in the current
-    revision. False: nothing was saved. The article was merged, withdrawn or forgotten, or has the text of another
-    response by now; or the page is gone, or by the present rules its address means another article.
+    revision. False: nothing was saved. The page is gone, its address now means another article, or the article was
+    merged, withdrawn or forgotten, or has the text of another response.
     """
     is_current = _record(tx, page, record)
     filter_recorded(tx, filters, [page.id])
@@ -126,9 +126,9 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
 
 
 def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether facts about the text changed, so that the article needs a change for its sinks.
+    """Return whether facts about the text changed, so that sinks must write the article again.
 
-    Markdown and facts that the earlier extraction did not have are no change.
+    Markdown and facts that the earlier extraction did not have do not count.
     """
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
     old, new = load_extraction(row.title, row.body, row.content), write.record.content

@@ -24,7 +24,7 @@ _DONE: Final = "done"
 
 
 def _next_of(hashed: ColumnElement[bytes], key: ColumnElement[str]) -> Select[tuple[bytes, str]]:
-    """Return the query for the next keys in one column. It reads few rows, however large the table is."""
+    """Return the query for the next keys in one column of hashes and keys. It reads few rows in a table of any size."""
     after = bindparam("after", type_=article_urls.c.key_hash.type)
     own = select(hashed.label("key_hash"), key.label("key")).where(hashed > after).distinct().order_by(hashed)
     part = own.limit(bindparam("limit")).subquery()
@@ -81,7 +81,7 @@ def is_done(tx: Transaction, version: str) -> bool:
 
 
 def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], limit: int) -> bool:
-    """Recompute the next `limit` keys by `version` of the rules; True once all are done."""
+    """Recompute the next `limit` keys by `version` of the rules; return whether all keys are done."""
     known, _, at = (read_property(tx, _PROPERTY) or "").rpartition(" ")
     if is_done(tx, version):
         return True
@@ -99,7 +99,7 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
 
 
 def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Give the addresses and articles of one key their new keys; return the keys that this affects."""
+    """Give the addresses and articles with this key their new keys; return all keys that are concerned."""
     if key.startswith(OWN_CONTENT):  # the key was not made from an address
         return set()
     rows = tx.all(_urls, {"hashed": key_hash(key)})
@@ -122,7 +122,7 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Replace a key that only evidence has, by its new key; return the keys that this affects.
+    """Replace a key that only evidence has by its new key; return both, or nothing if the key stays.
 
     No address is stored for such a key. A key by the general rules reads like an address, so the rules are applied to
     the key itself.
@@ -135,9 +135,9 @@ def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity])
 
 
 def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
-    """Return the articles that had one key under the old rules, the oldest first.
+    """Return the articles that had one key under the old rules, oldest first.
 
-    Evidence by which an earlier run of `rekey` joined them is deleted.
+    The evidence that an earlier `rekey` stored to join them is deleted.
     """
     bridges = tx.all(_bridges, {"hashed": key_hash(key), "said_by": RULES})
     for bridge in bridges:
@@ -148,10 +148,10 @@ def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
 
 
 def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identity]) -> set[Key]:
-    """Give an article the present key of its address, with its evidence; return the keys that this affects.
+    """Give an article and its evidence the new key of its address; return the old and the new key.
 
-    If another article has this key already, each article keeps its own key, and evidence says that both are one. They
-    are joined if their texts agree. A later change of rules removes this evidence and separates them again.
+    If another article has the new key, both articles keep their keys, and evidence says that they are one. They are
+    merged if their texts agree. The next change of rules deletes this evidence.
     """
     key = Key(article.key)
     heir = identify(article.url).key or key

@@ -1,4 +1,4 @@
-"""The rows of an article: article, revisions, search index, fingerprints, changes."""
+"""Writes the rows of an article: article, revisions, search index, fingerprints, changes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PAGE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ArticleDraft:
-    """An extracted article, with all values for its rows that can be computed before the transaction."""
+    """An extracted article, with all values of its rows that can be computed before the transaction."""
 
     record: ArticleRecord
     site: str
@@ -62,7 +62,7 @@ class ArticleDraft:
 
     @property
     def language(self) -> str:
-        """The language without script and region."""
+        """The language of the article without script and region: "zh" for "zh-Hant-TW"."""
         return self.record.content.language.partition("-")[0]
 
 
@@ -81,7 +81,7 @@ def draft_of(record: ArticleRecord) -> ArticleDraft:
 
 @dataclass(frozen=True, slots=True)
 class ArticleWrite:
-    """A draft that a transaction writes, with the row of its page (at least `PAGE_COLUMNS`) and the store's time.
+    """A draft to be written, with the row of its page (at least `PAGE_COLUMNS`) and the time of the transaction.
 
     `if_doubtful` is when the page is fetched again if the article is in doubt; None: never.
     """
@@ -98,27 +98,27 @@ class ArticleWrite:
 
     @property
     def key(self) -> Key:
-        """The article's key: the key of the address that served it, or else the key of its page."""
+        """The key of the article: that of the address that served it, or else that of its page."""
         return self.record.identity.key or Key(self.page.key)
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """The addresses of the article with their keys. The address that is shown has the article's own key."""
+        """The addresses of the article with their keys. The last is the shown address, with the key of the article."""
         record = self.record
         shown = Identity(url=record.url, key=self.key, rule=record.identity.rule)
         return (record.identity, *record.urls, *record.pointers, shown)
 
 
 def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
-    """Return the row of an article."""
+    """Return the row of an article; None: there is none."""
     return tx.first(_by_id, {"article": wanted})
 
 
 def find_article(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
-    """Return id and row of the article with this key. Without such an article return a free id and None.
+    """Return the id and the row of the article with this key. If there is none, return a free id and None.
 
-    If `rekey` gave the key to two articles, and they were merged, the article that remains is returned. Articles keep
-    their ids when the rules of a publisher change.
+    If `rekey` gave the key to two articles and they were merged, the row is that of the remaining article. An id is
+    computed from a key, but stays when the key changes.
     """
     hashed, wanted = key_hash(key), article_id(key)
     rows = tx.all(_by_key_or_id, {"hashed": hashed, "article": wanted})
@@ -227,9 +227,9 @@ def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
 
 
 def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
-    """Make an earlier revision the current text again. `printed` is the fingerprint of its body.
+    """Make an earlier revision the current text again, without reasons to doubt it. `printed` is its fingerprint.
 
-    The caller has removed the later revisions. The article has no reason to doubt it then.
+    The caller has deleted the later revisions.
     """
     content = load_extraction(revision.title, revision.body, revision.content)
     values = {
@@ -259,9 +259,9 @@ _mark: Final = (
 
 
 def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new: bool) -> None:
-    """Index new texts for search, and mark which older article each text nearly repeats.
+    """Index new texts for search, and store which older article each one nearly repeats.
 
-    `texts` are by the number of the article's row.
+    `texts` is by the number of the article's row.
     """
     contents = {n: write.record.content for n, write in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])
@@ -277,5 +277,5 @@ def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new
 def add_change(
     tx: Transaction, changed: Iterable[ArticleId], kind: Literal["new", "updated", "withdrawn"], at: datetime
 ) -> None:
-    """Add a change of this kind for each article. `number_changes` numbers it later, and sinks then write it."""
+    """Store a change of this kind for each article. `number_changes` numbers it later; then sinks deliver it."""
     tx.add(changes, [{"article_id": article, "kind": kind, "merged_into": None, "at": at} for article in changed])

@@ -1,7 +1,7 @@
 """Full-text search by FTS5 of SQLite or tsvector of PostgreSQL. Only this module knows the difference.
 
-Both get the words of `text.search_words`, in their order, and split nothing themselves. The index of SQLite holds no
-texts, so removing an entry from it needs the same words again.
+`text.search_words` splits texts into words for both. The index of SQLite stores no texts, so the same words are needed
+again to remove a text from it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def forget_text(tx: Transaction, number: int) -> None:
 
 
 def index_again(tx: Transaction, limit: int) -> bool:
-    """Index the next texts after a migration emptied the index; return whether all are indexed."""
+    """Index the next `limit` texts if a migration emptied the index; return whether all texts are indexed."""
     done = read_property(tx, REINDEXED)
     if done is None:
         return True
@@ -106,7 +106,7 @@ def _vector_row(n: int, title: str, body: str) -> dict[str, Any]:
 
 
 def _vector(title: list[str], body: list[str]) -> str:
-    """Return a tsvector as PostgreSQL reads it; words of the title weigh more (A)."""
+    """Return title and body as the text of a tsvector. Words of the title have the weight A."""
     places: dict[str, list[str]] = {}
     size = 0
     numbered = [(word, f"{place}A") for place, word in enumerate(title, start=1)]
@@ -142,9 +142,9 @@ _WEIGHED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """A page of the articles that match, in order, each with the time when its current text was recorded.
+    """One page of the matching articles in order, each with the time when its current text was recorded.
 
-    `count` is the number of all matches; None: they were not counted. `next` is the place of the next page; "": there
+    `count` is the number of all matches; None: they were not counted. `next` is where the next page begins; "": there
     is none. `is_weighed`: matches are ordered by score.
     """
 
@@ -155,12 +155,12 @@ class Matches:
 
 
 def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
-    """Return a page of the articles in which all terms of `query` occur; if the search text is empty, of all articles.
+    """Return one page of the articles that contain all terms of `query`; if the search text is empty, of all articles.
 
     A search text without any word matches nothing.
 
     Raises:
-        ValueError: `wanted.after` was not returned by a page in this order.
+        ValueError: `wanted.after` does not come from a page in this order.
     """
     if not query.terms and wanted.query.strip():
         return Matches({}, 0, "")
@@ -201,9 +201,9 @@ def _matches(dialect: str, *, is_weighed: bool) -> Subquery:
 
 
 def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str, Any]) -> bool:
-    """Return whether matches are ordered by their score. Later pages keep the order of the first page.
+    """Return whether matches are ordered by score. Later pages have the order of the first page.
 
-    Scores are computed only if there are few matches: for each score the database reads all places of the words.
+    Scores are computed for at most `most_weighed` matches: for each the database reads all places of the words.
     PostgreSQL reads all words of the text.
     """
     if wanted.after:
@@ -217,7 +217,8 @@ def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str,
 class _Order:
     """An order of articles, by `value` and then by row number `n`.
 
-    A place in this order is a string: value and row number of the last article shown. The next page begins after it.
+    A place in it is a string: value and row number of the last article on a page. The next page begins after this
+    place.
     """
 
     name: str
@@ -275,10 +276,10 @@ def _conditions(tx: Transaction, wanted: ArticleSearch) -> Iterator[ColumnElemen
 
 
 def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions that an article is in a language; `en` takes `en-GB`, too.
+    """Yield the conditions that an article is in the language `raw`. "en" also matches "en-GB".
 
-    `by_words`: the query also searches for words. Then SQLite must start from the index of words. If it started from
-    the index of languages, the query would take 30 times as long. So an expression hides the index of languages.
+    With `by_words` the query also searches for words, and SQLite must use the index of words: with the index of
+    languages it would take 30 times as long. So an expression hides the index of languages.
     """
     tag = language_tag(raw)
     language = func.coalesce(articles.c.language, "") if by_words else articles.c.language
@@ -293,10 +294,10 @@ def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
 
 
 def _is_of_feed(tx: Transaction, which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition that a feed meeting `which` announced the article, or an article merged into it.
+    """Return the condition that a feed that meets `which` announced the article, or an article merged into it.
 
-    If the feeds have few entries, the query goes from these entries to their articles. If they have many, the query
-    goes from the articles to their feeds, since the newest articles of such feeds are soon found.
+    If the feeds have few entries, the query reads these and finds their articles. If not, the query reads the newest
+    articles and finds their feeds.
     """
     ids = select(feeds.c.id).where(which)
     announced = select(entries.c.id).where(entries.c.feed_id.in_(ids)).limit(_FEW_ENTRIES + 1).subquery()
@@ -314,8 +315,5 @@ def _is_of_feed(tx: Transaction, which: ColumnElement[bool]) -> ColumnElement[bo
 
 
 def _is_called(name: str) -> ColumnElement[bool]:
-    """Return the condition that a feed has this name or address.
-
-    An address is not looked up as a name: names have no index.
-    """
+    """Return the condition that a feed has this name or address. A text with "://" is looked up as an address only."""
     return feeds.c.url == name if "://" in name else or_(feeds.c.name == name, feeds.c.url == name)

@@ -1,4 +1,4 @@
-"""Withdraws articles that the operator's filters skip from the corpus, keeps their texts, and puts them back."""
+"""Withdraws articles that the operator's filters skip, and puts them back. Their texts stay stored."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _state: Final = select(articles.c.merged_into).where(articles.c.n == bindparam("
 
 
 def withdraw(tx: Transaction, row: Row[Any]) -> None:
-    """Withdraw an article from the corpus. Articles that were merged into it are separate again.
+    """Withdraw an article from the corpus, and split off the articles that were merged into it.
 
-    Sinks get a tombstone if the article was published and not merged.
+    Sinks are told of the withdrawal if the article was published and not merged.
     """
     tx.run(_stand, {"number_": row.n, "into": SKIPPED})
     if row.merged_into is None and row.change_seq is None:
@@ -52,7 +52,7 @@ def withdraw(tx: Transaction, row: Row[Any]) -> None:
 
 
 def put_back(tx: Transaction, row: Row[Any]) -> None:
-    """Put an article back into the corpus, with its text. Evidence may merge it with another article at once."""
+    """Put an article back into the corpus. Evidence may merge it with another article at once."""
     own = ArticleId(row.id)
     tx.run(_stand, {"number_": row.n, "into": None})
     repartition(tx, [Key(row.key)], tx.now, unannounced=own)
@@ -82,7 +82,7 @@ _mark: Final = (
 
 
 def _compare_again(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
-    """Mark which older article each of these articles repeats, since an article came or went."""
+    """Store again which older article each of these articles nearly repeats, since an article came or went."""
     texts = [Printed(row.n, row.site, _print(row)) for row in sorted(rows, key=lambda row: int(row.n))]
     matches = keep_fingerprints(tx, texts, replace=True)
     nothing = (None, None)

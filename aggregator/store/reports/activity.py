@@ -53,9 +53,9 @@ _failed_polls: Final = (
 
 
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
-    """Return counts of each feed's new entries, pages and articles since `since`.
+    """Return the counts of each feed: new entries, articles and failed pages since `since`, and failed polls.
 
-    At most the newest `_LATEST` entries and pages are read. Failed polls are counted in all of the stored history.
+    Only the newest `_LATEST` entries and pages are read. Failed polls are counted in the whole stored history.
     """
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
     polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}
@@ -119,7 +119,7 @@ _delays: Final = (
 
 
 def activity(tx: Transaction, since: datetime) -> Activity:
-    """Return the activity since `since`. Polls count as far back as each feed's stored history reaches."""
+    """Return what happened since `since`. Polls are counted as far back as the history of each feed is stored."""
     counted = tx.all(_polls_since, {"since": since})[0]
     delays = tx.all(_delays, {"after": _floor(tx, _last_entry), "since": since})
     return Activity(
@@ -146,12 +146,10 @@ _entry_from: Final = (
 
 
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
-    """Return the numbers of new entries and articles on each of the last `count` days (UTC), the day of `until` last.
+    """Return the numbers of new entries and articles on each of `count` days (UTC). The last is the day of `until`.
 
-    Articles that were merged or withdrawn later are counted.
-
-    Entries are numbered in the order of their discovery. So the number of a day's entries is the difference between the
-    first number of the next day and the first number of this day. This is fast for any number of entries.
+    Articles that were merged or withdrawn later are counted. Entries are counted by the difference of their row
+    numbers, which is fast for any number of entries.
     """
     first = until.astimezone(UTC).date() - timedelta(days=count - 1)
     starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]
@@ -169,7 +167,7 @@ def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
 
 
 def _first_number(tx: Transaction, at: datetime, last: int) -> int:
-    """Return the number of the first entry that was found at `at` or later; `last` + 1: there is none."""
+    """Return the row number of the first entry found at `at` or later; `last` + 1: there is none."""
     low, high = 1, last + 1
     while low < high:
         middle = (low + high) // 2

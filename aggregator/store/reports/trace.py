@@ -55,7 +55,7 @@ _near: Final = (
 
 
 def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-    """Return all stored facts about these spellings of an address and its keys; empty if there are none."""
+    """Return all stored facts about an address, given all spellings of it (`urls`) and its keys. It may be empty."""
     hashes = {key_hash(text) for text in (*urls, *keys)}
     hashes |= {row.key_hash for row in tx.all_of(_spellings, hashes) if row.key_hash is not None}
     found = _articles(tx, {row.article_id for row in tx.all_of(_alias_articles, hashes)})
@@ -74,7 +74,7 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
 
 
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
-    """Return these articles, the articles that they were merged into, and all articles merged into any of them."""
+    """Return these articles, the articles they were merged into, and all articles merged into one of these."""
     survivors = {row.id if row.merged_into in _STANDING else row.merged_into for row in tx.all_of(_by_id, ids)}
     found = {row.id: row for query in (_by_id, _merged) for row in tx.all_of(query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))

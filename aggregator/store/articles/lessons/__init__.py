@@ -1,1 +1,1 @@
-"""Lessons in the store: pages that prove or disprove them, and the list of the lessons of all sites."""
+"""Lessons in the store: judging them by fetched pages, and the list of the lessons of all sites."""

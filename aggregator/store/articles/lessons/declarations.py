@@ -31,10 +31,10 @@ _put_off: Final = (
 
 
 def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[PageId]:
-    """Pair each article's page with the waiting pages whose addresses it declares as its own, for a lesson about both.
+    """Pair the page of each article with the waiting pages whose addresses it declares as its own.
 
-    The waiting page is held back while the lesson holds or may soon be proven. Nothing is paired for a lesson that was
-    contradicted. Return the articles' pages that have a pair now.
+    Return the articles' pages that have a pair now. A waiting page is held back if the lesson about the pair is true or
+    may soon be proven. A disproved lesson gets no pairs.
     """
     named = {
         key_hash(edge.other): (PageId(write.page.id), edge, lesson)

@@ -33,18 +33,18 @@ class LessonList:
         self._db = database
 
     def all(self) -> tuple[Standing, ...]:
-        """Return the facts about each lesson, sorted by site."""
+        """Return the standing of each lesson, sorted by site."""
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Delete all lessons of a site, or the one with this `subject`.
+        """Delete all lessons of a site, or only the one with this `subject`; return the numbers of lessons and pages.
 
-        The pages that waited for them or were joined by them become due. Return the numbers of lessons and pages.
+        These are the pages that waited for a deleted lesson or were joined by one. They become due.
         """
         return self._db.write(lambda tx: _forget_all(tx, site, subject))
 
     def add(self, learnt: Collection[Lesson]) -> int:
-        """Store lessons of another installation as hypotheses; return how many are new."""
+        """Store lessons of another installation; return how many are new. Each needs a proof before it is used."""
         return self._db.write(lambda tx: _import(tx, learnt))
 
 

@@ -1,7 +1,7 @@
-"""Judges lessons by fetched pages. Held pages are then joined to articles or fetched.
+"""Judges lessons by fetched pages. Pages that wait for a lesson are then joined to articles or fetched.
 
-A verdict says whether two pages are one article. The facts about a lesson follow from the verdicts on its pairs of
-pages. If a lesson is disproved, the pages that it joined are fetched. Repeating this changes nothing.
+The verdict on a pair says whether its two pages are one article. The standing of a lesson follows from the verdicts on
+its pairs. If a lesson is disproved, the pages that it joined are fetched. Repeating this changes nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _decide: Final = (
 
 
 def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Judge the pairs of these pages, which were just extracted or withdrawn.
+    """Judge the pairs of these pages. The pages were just extracted or withdrawn.
 
     Then join or fetch the pages that wait for the lessons of these pairs, and end the uses of disproved lessons.
     """
@@ -80,9 +80,9 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """Join the addresses that waited for the lesson, if it holds. If not, fetch the pages that it had joined.
+    """If the lesson is true, join the pages that wait for it. If not, fetch the pages that it has joined.
 
-    If the lesson cannot be proven any more, the pages that waited for it are fetched, too.
+    If it cannot be proven any more, fetch also the pages that wait for it.
     """
     if standing.holds:
         _take_waiting(tx, standing, None)
@@ -110,9 +110,9 @@ def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int]
 
 
 def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
-    """Return the row of each page's fetched text: the article under the page's own key, else the page's article.
+    """Return, for each page that was fetched, the row of the article that has its text.
 
-    Pages without such a text are left out.
+    This is the article with the page's own key, or else the page's article. Other pages are left out.
     """
     by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
     by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}
@@ -163,9 +163,10 @@ _fetch: Final = (
 
 
 def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
-    """Join the pages that waited for this lesson, if the page that they wait for has an article now.
+    """Join each page that waits for this lesson to the article of the page that it waits for.
 
-    Some of these pages are fetched instead, as checks of the lesson. `among` are the pages to look at; None: all.
+    Pages whose other page has no article yet go on waiting. Some pages are fetched instead, as checks of the lesson.
+    `among` are the pages to look at; None: all.
     """
     waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
     ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
@@ -183,9 +184,9 @@ def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | 
 
 
 def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
-    """Make the pages due that a lesson held back (`use` is `HELD`) or joined (`TAKEN`); return how many.
+    """Make the pages due that the lesson holds back (`use` is `HELD`) or has joined (`TAKEN`); return how many.
 
-    The evidence that joined them is deleted.
+    The evidence that joined pages is deleted.
     """
     rows = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": use})
     if use == TAKEN and rows:

@@ -1,1 +1,1 @@
-"""Walls: documents at several addresses that feeds announced as different articles."""
+"""Walls: one document at several addresses that feeds announced as different articles."""

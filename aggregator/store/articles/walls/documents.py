@@ -1,7 +1,7 @@
 """Stores the documents of pages (texts, targets of redirects and canonical links) and finds the walls among them.
 
-The documents of a page without its entry's title are kept for ever. So a wall is found in whatever order its pages are
-fetched.
+If a page does not contain its entry's title, its documents are kept for ever. So the order in which pages are fetched
+does not matter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PageText = tuple[PageId, bytes]  # a page, and the hash of its text
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What several addresses of a host may have in common: a text, or the target of a redirect or canonical link.
+    """What pages of a host may have in common: a text, or the target of a redirect or canonical link.
 
     `hash` is the hash of the text, or of the target's key.
     """
@@ -44,12 +44,12 @@ class Document:
 
     @property
     def named(self) -> dict[str, Any]:
-        """The document as parameters of a query."""
+        """The parameters of a query for this document."""
         return {"document": self.hash, "at_host": self.host}
 
 
 def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store text and targets of each fetched page that does not contain its entry's title; return these documents."""
+    """Store the documents of each fetched page that does not contain its entry's title; return these documents."""
     rows = [
         _fact(text, document, is_silent=text.record.says_title is Resemblance.NOTHING)
         for text in texts
@@ -71,7 +71,7 @@ def _fact(text: ArticleWrite, document: bytes, *, is_silent: bool) -> dict[str, 
 
 
 def _targets(text: ArticleWrite) -> set[Key]:
-    """Return the addresses that a page redirected to or names as its own. The announced address is left out."""
+    """Return the addresses that a page redirects to or states as its own, without the address that a feed announced."""
     edges = (edge for edge in text.record.edges if edge.kind in NAMING and refusal_alone(edge) is None)
     return {edge.other for edge in edges} - {Key(text.page.key)}
 
@@ -105,8 +105,8 @@ def is_announced(tx: Transaction, hashed: bytes) -> bool:
 def stands_as_wall(tx: Transaction, document: Document) -> bool:
     """Return whether the document is a wall.
 
-    It is one if pages with it were announced under titles of different articles, and lack these titles. An address that
-    a feed announced is no wall: it may be an article to which other addresses moved.
+    It is one if feeds announced pages with it under titles of different articles, and the pages contain nothing of
+    their titles. A target that a feed announced is no wall: other addresses may have moved to this article.
     """
     if is_announced(tx, document.hash):
         return False
@@ -117,7 +117,7 @@ def stands_as_wall(tx: Transaction, document: Document) -> bool:
 
 
 def walls_among(tx: Transaction, documents: Collection[Document]) -> list[Document]:
-    """Return the walls among the documents, in a fixed order."""
+    """Return the walls among the documents, sorted by host and hash."""
     several = {Document(row.host, row.hash) for row in tx.all_of(_at_several_pages, {one.hash for one in documents})}
     return [
         one
@@ -127,7 +127,7 @@ def walls_among(tx: Transaction, documents: Collection[Document]) -> list[Docume
 
 
 def texts_at(tx: Transaction, wall: Document, wanted: Iterable[PageId]) -> set[PageText]:
-    """Return the pages in `wanted` that ever had this document, each with the hash of the text that it had then."""
+    """Return those of the pages that ever had the document `wall`, each with the hash of its text at that time."""
     return {(PageId(row.page_id), row.text_hash) for row in tx.all_of(_pages_of, wanted, wall.named)}
 
 
@@ -144,10 +144,10 @@ _alike: Final = (
 
 
 def note_samples(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Store samples of the short texts that contain nothing of their entry's title; return the walls that they show.
+    """Store samples of each short text that contains nothing of its entry's title; return the walls among these texts.
 
-    A text is a wall if another page of the host has the same text except for a few words, and the two entries have
-    different titles. The text of the other page is a wall, too, and is in the result.
+    Two pages of a host are walls if their texts differ in a few words only, and their entries have titles of different
+    articles. Both are in the result, even if the other page was stored before.
     """
     sketches = [(text, sorted(sketch_of(text.record.content.body))) for text in texts if says_nothing(text)]
     tx.add(facts, [_fact(text, one, is_silent=True) for text, sketch in sketches for one in sketch])
@@ -181,8 +181,8 @@ _is_silent: Final = (
 def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
     """Store and return the walls among the addresses to which our requests were redirected.
 
-    An address has one article. A target that shows another article at each redirect is a wall: it repeats the title of
-    the page that redirects to it.
+    An address has one article. So a target that shows different articles is a wall: it repeats the title of the page
+    that redirects to it.
     """
     led: dict[Document, list[ArticleWrite]] = defaultdict(list)
     for text in filter(_was_led, texts):
@@ -207,7 +207,7 @@ def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[
 
 
 def _was_led(text: ArticleWrite) -> bool:
-    """Return whether our own request was redirected to the page."""
+    """Return whether our own request for the page was redirected."""
     is_ours = (edge.kind is EvidenceKind.REDIRECT and edge.other == text.key for edge in text.record.edges)
     return text.record.content.source == "page" and any(is_ours)
 

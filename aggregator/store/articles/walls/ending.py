@@ -1,8 +1,7 @@
 """Removes the texts of walls from articles.
 
-A wall is one document at addresses that feeds announced as different articles: it is no article anywhere. An article
-that was recorded from a wall gets its earlier text back, or is withdrawn. Its pages are recorded as failed and may be
-fetched again.
+A wall is one document at addresses that feeds announced as different articles. An article that was recorded from a wall
+gets its earlier text back, or is withdrawn. Its pages are recorded as failed and may be fetched again.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ _DETAIL: Final = "it says nothing of its title; the same stands at other entries
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The present answer of a page: the hash of its text, and when the page is fetched again if it is a wall."""
+    """The hash of the text that a page has now, and when the page is fetched again if this text is a wall's."""
 
     text_hash: bytes
     if_wall: datetime | None
@@ -90,9 +89,9 @@ _rows: Final = (
 
 
 def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Remove texts of walls from articles; return the pages of `texts` whose text is a wall. They are failed pages now.
+    """Remove texts of walls from articles and record their pages as failed. Return the failed pages of `texts`.
 
-    `due` tells when each page of `texts` is fetched again if it is a wall; None: never. The other pages of the walls
+    `due` is when each page of `texts` is fetched again if it is a wall; None: never. Other pages with the same wall
     become due at the earliest of these times, or now if there is none.
     """
     answers = {
@@ -103,9 +102,9 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
 
 def _in_front(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Return pages that now have a short text without their entry's title, while their stored article has the title.
+    """Return pages that now have a short text with nothing of their entry's title, while their article has the title.
 
-    Each page comes with the hash of its new text. Such a text must not replace the stored article.
+    Each page comes with the hash of its new text. Such a text must not replace the article's text.
     """
     silent = {text.page.article_id: text for text in texts if text.page.article_id and says_nothing(text)}
     rows = [row for row in tx.all_of(_with_ids, silent) if row.page_id == silent[row.id].page.id]
@@ -120,10 +119,10 @@ def end_walls(
     answers: Mapping[PageId, Answer],
     alike: Collection[PageText] = (),
 ) -> set[PageId]:
-    """Remove the texts that came from walls; return the pages in `answers` whose new text is a wall's text.
+    """Remove the texts of walls from articles; return the pages in `answers` whose new text is a wall's.
 
-    Some of `documents` are walls. An article gets its earlier text back; without one it is withdrawn. The pages are
-    recorded as failed. `alike` are pages, with the hashes of their texts, that are known to be walls by their own text.
+    The walls are searched among `documents`. `alike` are further walls: pages with the hashes of their texts. An
+    article gets its earlier text back; without one it is withdrawn. The pages of walls are recorded as failed.
     """
     walls = walls_among(tx, documents)
     if not walls and not alike:
@@ -147,7 +146,7 @@ def end_walls(
 
 
 def _led_to(tx: Transaction, withdrawn: Collection[str]) -> set[PageId]:
-    """Return all pages of these articles, also those that were joined to them without a fetch."""
+    """Return all pages of the articles `withdrawn`, also those that were joined without a fetch."""
     return {PageId(row.id) for row in tx.all_of(_led, sorted(withdrawn))}
 
 
@@ -179,7 +178,7 @@ _failed: Final = (
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
     """Record that the page failed because it is a wall. The page is fetched again at `at`; None: never.
 
-    If the page has no article and its entry has content, that content is extracted first.
+    If the page has no article, but its entry has content, that content is extracted first.
     """
     state = "due" if at is not None else "failed" if article is None else "done"
     if article is None and has_content(tx, PageId(page.id)):
@@ -214,8 +213,9 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
     """Remove the texts of walls from the articles in `rows`; return the articles that have no text left.
 
-    A text is a wall's if it was stored as a document of one of `at_pages`. An article gets its latest earlier text back
-    that is no wall's. Without one it is withdrawn. The wall's statements about its own address are deleted, too.
+    The texts of walls are all texts stored as documents of `at_pages`. An article gets its latest earlier text back
+    that is none of them, or else is withdrawn. What the walls stated about their addresses is deleted from the
+    evidence.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
@@ -246,9 +246,9 @@ _with_ids: Final = select(articles).where(any_of(articles.c.id), *VISIBLE)
 
 
 def withdraw_earlier(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Withdraw the earlier article of a page if it may be a wall, and the page now has an article at another address.
+    """Withdraw the earlier article of a page if it may be a wall, and the page now has an article with another key.
 
-    It may be a wall if it is marked with `REASON`, or if it had nothing of its entry's title. It stays if a feed
+    It may be a wall if it has the reason `REASON`, or if it had nothing of its entry's title. It stays if a feed
     announced its address.
     """
     left, given = {}, set()

@@ -1,6 +1,4 @@
-"""Searches the articles of an earlier version for walls, in batches, once.
-
-Articles that were merged because of walls are separated again.
+"""Searches the articles that an earlier version stored for walls, once, in batches. Splits articles that walls merged.
 
 The earlier version did not store how much of its entry's title a page contains. This module computes it for articles
 that share a text or have several pages. Other articles cannot be walls.
@@ -71,7 +69,7 @@ def is_done(tx: Transaction) -> bool:
 
 
 def search_walls(tx: Transaction) -> bool:
-    """Check the next articles, and remove the texts of walls from them; True: all articles were checked."""
+    """Check the next articles, and remove the texts of walls from them; return whether all articles are checked."""
     at = read_property(tx, _PROPERTY) or "0"
     if at == _DONE:
         return True
@@ -86,7 +84,7 @@ def search_walls(tx: Transaction) -> bool:
 
 
 def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
-    """Store and return the documents of the articles' pages that do not contain their entry's title."""
+    """Store and return the documents of each page of these articles that does not contain its entry's title."""
     by_id = {row.id: row for row in suspects}
     titles: dict[int, list[str]] = defaultdict(list)
     at: dict[int, Row[Any]] = {}
@@ -114,6 +112,6 @@ def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
 
 
 def _says(titles: list[str], text: Row[Any]) -> Resemblance:
-    """Return how much of its announced title a text contains; of several titles, the best match counts."""
+    """Return how much a text contains of the titles under which feeds announced its page. The best match counts."""
     found = {compare_title(title, text.title, text.body) for title in titles}
     return next(one for one in Resemblance if one in found)
