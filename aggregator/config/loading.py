@@ -200,7 +200,7 @@ def _overrides() -> dict[str, tuple[str, str]]:
 def _read_override(section: str, key: str, text: str) -> object:
     """Return the value that an override's `text` gives the key.
 
-    It is the text itself if the key takes a text, else a TOML value. A list may also be written with commas alone.
+    It is `text` itself if the key takes a text, or if `text` is no TOML value. A list may also be written as `a,b`.
     """
     default = SECTIONS[section].model_fields[key].default
     if isinstance(default, str):

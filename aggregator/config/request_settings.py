@@ -58,7 +58,7 @@ class RequestSettings(Section):
 
     @property
     def has_request_keys(self) -> bool:
-        """Whether the operator wrote one of the request keys here."""
+        """Whether this section has one of the request keys."""
         return not self.model_fields_set.isdisjoint(_REQUEST_KEYS)
 
     def references(self) -> Iterator[str]:

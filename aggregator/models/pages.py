@@ -103,7 +103,7 @@ class FetchedPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadImage:
-    """A picture of an article: the one above it, or one of those in it."""
+    """A picture of an article, above its text or inside it."""
 
     url: str
     caption: str = ""

@@ -126,7 +126,7 @@ class Queue(Protocol):
     def wait_until(self, scope: RunScope | None = None) -> datetime | None:
         """Return when the next host with due work can be claimed; None: no host has due work.
 
-        Hosts that are backed off are left out. With `scope`, only its work counts, even if it is due only within the
+        Hosts that are backed off are left out. With `scope`, only work of the scope counts, including work due in the
         next half minute.
         """
 
@@ -219,8 +219,8 @@ class Queue(Protocol):
     ) -> tuple[FetchedPage, ...]:
         """Claim pages that wait for extraction and have their bytes in the folder with the id `folder`, or no bytes.
 
-        The pages are enough for at most `limit` tasks. Up to `batch` pages without bytes make one task, if they were
-        not claimed before; any other page makes one. A page fails after four claims without a result.
+        The pages make at most `limit` tasks. A task is one page, or up to `batch` pages that have no bytes and were not
+        claimed before. A page fails after four claims without a result.
         """
 
     def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:

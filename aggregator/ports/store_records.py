@@ -87,8 +87,8 @@ class ArticleOutcome:
     """The article that was extracted from a page, and when the page is fetched again in each case; None: never.
 
     `if_changed` is for a new or updated article, `if_unchanged` for any other. `if_wall` is for a wall (see
-    `ArticleRecord`), of which no article is stored. If the article may be a wall, `if_doubtful` holds if it is sooner.
-    `resumes` True: the further page whose fetch failed is fetched then, not the first page.
+    `ArticleRecord`), of which no article is stored. `if_doubtful` is for an article that may be a wall, if that is
+    sooner. `resumes` True: the further page whose fetch failed is fetched then, not the first page.
     """
 
     page: FetchedPage

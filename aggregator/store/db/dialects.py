@@ -36,7 +36,7 @@ def insert(dialect: str, table: Table) -> Insert:
 
 @cache
 def insert_new(dialect: str, table: Table) -> Insert:
-    """Return an INSERT that leaves existing rows unchanged."""
+    """Return an INSERT that leaves out rows that conflict with a stored row."""
     return insert(dialect, table).on_conflict_do_nothing()
 
 

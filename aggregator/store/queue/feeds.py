@@ -350,7 +350,7 @@ def _settings(subscription: Subscription) -> dict[str, Any]:
 def _changes(
     known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription]
 ) -> list[tuple[Row[Any], Subscription]]:
-    """Return the known feeds whose configured settings changed."""
+    """Return the known feeds whose configured settings changed, each with its new settings."""
     return [
         (known[url], listed)
         for url, listed in _by_url(subscriptions).items()
