@@ -37,7 +37,7 @@ _SLOWER: Final = 2  # times the limit for a page; 10,000 entries (4 s of CPU) to
 
 
 def longest_parse(timeout: timedelta) -> timedelta:
-    """Return the longest time that parsing an answer may take; `timeout` is the time limit for extracting a page."""
+    """Return an upper limit for the time of parsing an answer; `timeout` is the limit for extracting a page."""
     return timeout * (1 + _SLOWER)
 
 
@@ -93,7 +93,7 @@ class AnswerReader:
         return self._pool.is_warm
 
     def _read_in_worker(self, task: _Task, limit: timedelta) -> FeedReading:
-        """Parse an answer in a worker. If that fails, parse it once more without making articles from its entries."""
+        """Parse an answer in a worker; if that fails, once more without articles. Then the feed is unreadable."""
         match result_of(self._pool.submit_within(limit, _read_entries, task, self._pickled)):
             case None:  # the workers ended; another visit polls the feed
                 raise LeaseLostError(task.fetched.final_url)
@@ -130,7 +130,7 @@ def _unpickled(publishers: bytes) -> Publishers:
 
 
 def read_entries(task: _Task, publishers: Publishers) -> FeedReading:
-    """Return the parsed feed, with an article for each entry whose content in the feed is taken as article text."""
+    """Return the parsed feed. If `task.with_articles`, add an article for each entry that has an article's text."""
     reading = read_feed(task.feed, task.fetched, task.known, task.now, publishers, task.rule)
     return read_along(reading, task.feed, task.now, publishers, task.feed_rules) if task.with_articles else reading
 

@@ -1,6 +1,6 @@
 """Keeps the number of polls near the configured budget, by slow changes of the poll threshold.
 
-A feed is due when the expected waiting times of its new entries add up to the threshold
+A feed is due when its expected new entries have together waited as long as the threshold
 (`schedule/publication_rate.py`). The store keeps the threshold.
 """
 

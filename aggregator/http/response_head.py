@@ -118,8 +118,8 @@ def _refuse_cut_head(lines: list[bytes], line: bytes) -> None:
 def _mend_headers(lines: list[bytes]) -> list[bytes]:
     """Return the header lines of `lines`, each as `Name: value`; lines that are no header are left out.
 
-    A folded header becomes one line. Blanks before the colon, stray CR and NUL are removed. Of more than 90 headers,
-    only those with a known meaning are kept.
+    A folded header becomes one line. Blanks before the colon and NULs are removed; a stray CR becomes a blank. Of more
+    than 90 headers, only those with a known meaning are kept, at most 90.
     """
     mended: list[bytes] = []
     folds = False

@@ -77,9 +77,9 @@ def write_articles(
 def writers_of(
     formats: Sequence[str], folder: Path, month: str, text: TextChoice, raw_pages: RawPages
 ) -> Iterator[AbstractContextManager[Write]]:
-    """Yield, for each of `formats`, a context with the function that adds an article to the month's files in `folder`.
+    """Yield a context manager for each of `formats`. It gives the function that adds an article to the month's files.
 
-    `month` is written `YYYY-MM`.
+    `month` is written `YYYY-MM`. The files are written to `folder`.
     """
     for name in formats:
         if name == "txt":

@@ -35,7 +35,7 @@ _STRUCTS = {"lead_image": ("url", "caption", "alt", "credit"), "extractor": ("na
 def parquet_rows(stream: BinaryIO) -> Iterator[Callable[[Record], None]]:
     """Yield the function that adds a record to the Parquet file `stream`. The file is complete when the block ends.
 
-    Its row groups have 2,000 rows and are compressed with zstd.
+    Its row groups have at most 2,000 rows and are compressed with zstd.
 
     Raises:
         MissingExtraError: pyarrow is not installed.

@@ -135,7 +135,7 @@ class HostSession:
         return nothing if self.scope is None else self.scope.waited.get(self.claim.host_id, nothing)
 
     def renew_lease(self, *, whole: bool = False) -> None:
-        """Renew the lease if at most half of it is left. `whole`: renew it in any case, because a long task follows.
+        """Renew the lease if less than half of it is left. `whole`: renew it in any case, because a long task follows.
 
         Raises:
             LeaseLostError: another process holds the host by now.
@@ -184,7 +184,7 @@ class HostSession:
             self._back_off(failed, count - _TIMEOUTS, was_asked=False)
 
     def _back_off(self, failed: FetchFailed, failures: int, *, was_asked: bool) -> None:
-        """Back off the host. The time grows with `failures`, unless the host named it (`was_asked`: Retry-After)."""
+        """Back off the host. The time grows with `failures`, unless the host named it by Retry-After (`was_asked`)."""
         until = host_not_before(failed, failures, now=self.now(), random=self._context.random)
         self._asked_until = until if was_asked else None
         self._failures += 1

@@ -1,7 +1,7 @@
 """Polls one feed: fetches its answer, reads it, makes the record of the poll. Knows neither the store nor the lease.
 
-`read_answer` and `decide` are pure. If `AnswerContent.needs_first_seen`, the visit asks the store between the two when
-the feed first showed each entry. A poll becomes rows in `store/polls/record.py`.
+`read_answer` and `decide` are pure. If `AnswerContent.needs_first_seen`, the visit first asks the store when the feed
+showed each entry for the first time. `store/polls/record.py` stores the record.
 """
 
 from __future__ import annotations

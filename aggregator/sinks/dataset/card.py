@@ -158,7 +158,7 @@ def _cell(text: str) -> str:
 def _by_time(days: Counter[str]) -> tuple[str, list[tuple[str, int]]]:
     """Return "day" with a count for each day from the first to the last.
 
-    If these are more than 400 days, return "month" with a count for each month.
+    If these are more than 400 days, return "month" with a count for each month that has articles.
     """
     if not days:
         return "day", []

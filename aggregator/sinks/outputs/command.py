@@ -16,9 +16,9 @@ from aggregator.sinks.records import TextChoice
 
 
 class CommandOutput:
-    """Runs the operator's program once for each batch of changes, which it reads as lines of JSON from standard input.
+    """Runs the operator's program once for each batch of changes.
 
-    Exit status 0 means that it has taken all changes.
+    The program reads the changes as lines of JSON from standard input. Exit status 0 means that it took them all.
     """
 
     folder = ""
@@ -30,7 +30,7 @@ class CommandOutput:
         self._timeout = timeout
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Run the program with these changes. At its end all processes that it started are killed.
+        """Run the program with these changes. When it ends or exceeds its time limit, its process group is killed.
 
         Raises:
             DeliveryError: the program cannot be started, exceeds its time limit, or ends with another status than 0.
