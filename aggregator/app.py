@@ -164,6 +164,7 @@ class App:
         while names := list(islice(old, _SWEEP_BATCH)):
             for content_hash in set(names) - needed(names):
                 self.raw_store.delete(content_hash)
+        self.raw_store.sweep(now - _SWEEP_AGE)
         with self.store.publishing(timedelta(0)) as held:
             if held:
                 for sink in self.sinks:
@@ -276,6 +277,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     if config.http != app.config.http or keys != fetcher.rules:
         fetcher = HttpFetcher(fetch_limits(config), app.clock, rules=keys)
     context = _visit_context(config, app.clock, app.store, app.raw_store, rules, fetcher, app.pool, app.ending)
+    app.pool.timeout = config.extraction.timeout
     app.visits.reconfigure(
         context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )

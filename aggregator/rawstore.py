@@ -61,10 +61,10 @@ class FileRawStore:
         path = self._path(name)
         modified = at.timestamp()
         try:
-            try:
-                os.utime(path, (modified, modified))
-            except FileNotFoundError:
+            if self.get(name) is None:  # missing or damaged
                 _write(path, zstd.compress(body, options=_OPTIONS), modified)
+            else:
+                os.utime(path, (modified, modified))
         except OSError as error:
             raise StorageError(f"{path}: a raw page cannot be written ({_reason(error)})") from error
         return name
@@ -92,6 +92,13 @@ class FileRawStore:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    def sweep(self, before: datetime) -> None:
+        """Delete the unfinished files of killed processes, if they were last written before that time."""
+        for path in self._folder.glob("??/??/.*.tmp"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name[2:4] / name

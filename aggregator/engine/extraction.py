@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -20,7 +21,7 @@ from aggregator.models.fetching import Cause
 from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.run_scope import RunScope
-from aggregator.ports.store_records import ArticleOutcome, Collected, NextPage
+from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, Collected, NextPage
 from aggregator.schedule.due_times import page_retry_at, revisit_at, revisit_in_doubt_at
 from aggregator.visits.context import VisitContext
 from aggregator.wakeup import PipeEvent
@@ -69,7 +70,8 @@ class ExtractionLine:
         self._is_more = False  # pages were left when tasks were last started
         self._alone: deque[FetchedPage] = deque()  # claimed pages that are retried alone
         self._is_starting = False
-        self._refusal: StorageError | None = None  # what the store answered about a page in this step
+        self._is_over = threading.Event()  # set: the pages were given back, and no more are claimed
+        self._refusal: StorageError | None = None  # what the store answered about a page of the finished tasks
         self._finished: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._event = PipeEvent()
 
@@ -108,8 +110,9 @@ class ExtractionLine:
 
     def give_back(self) -> None:
         """Give the claimed pages back to the store. These claims do not count as attempts."""
-        while self._in_hand:
-            _, page = self._in_hand.popitem()
+        self._is_over.set()
+        for page in tuple(self._in_hand.values()):
+            self._let_go(page)
             self.context.store.give_back_page(page)
 
     # --- tasks --------------------------------------------------------------------------------------------------------
@@ -120,7 +123,7 @@ class ExtractionLine:
         Pages whose common task failed come first, each in a task of its own.
         """
         room = self._pool.workers * (1 + _QUEUED_AHEAD) - self._tasks
-        if room <= 0 or not self._may_begin():
+        if room <= 0 or self._is_over.is_set() or not self._may_begin():
             return
         lease = self.settings.timeout * (1 + _QUEUED_AHEAD) + _LEASE_MARGIN
         while room and self._alone:
@@ -137,6 +140,9 @@ class ExtractionLine:
         folder = self.context.raw_store.folder
         pages = self.context.store.claim_fetched(room, lease, folder, scope=scope, batch=_TOGETHER)
         self._in_hand.update({page.id: page for page in pages})
+        if self._is_over.is_set():  # a stop in another thread, after the claim had begun
+            self.give_back()
+            return
         tasks = list(_tasks(pages))
         for task in tasks:
             self._submit(task)
@@ -157,9 +163,21 @@ class ExtractionLine:
         return True
 
     def _submit(self, pages: Sequence[FetchedPage]) -> None:
-        jobs = [extraction_job(page, self.context.rules_of, self.context.publishers) for page in pages]
+        """Queue a task for the workers. If its jobs cannot be made, the task has failed.
+
+        Raises:
+            OSError: no worker can be started.
+        """
+        future: Future[_Results]
+        try:
+            jobs = [extraction_job(page, self.context.rules_of, self.context.publishers) for page in pages]
+        except Exception as error:  # a fault that one page shows must not end the work on the others
+            logger.exception("no extraction job", extra={"url": pages[0].url})
+            future = Future()
+            future.set_exception(error)
+        else:
+            future = self._pool.submit(run_jobs, jobs, self.context.raw_store.get)
         self._tasks += 1
-        future = self._pool.submit(run_jobs, jobs, self.context.raw_store.get)
         future.add_done_callback(lambda done: self._note_finished(pages, done))
 
     def _note_finished(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
@@ -222,10 +240,10 @@ class ExtractionLine:
                 except StorageError as error:
                     self._refused(page, error)
         self._keep(outcomes)
+        refusal, self._refusal = self._refusal, None
         if not self.settings.keep_raw:
             self._delete_bytes([page for pages, _ in tasks for page in pages])
-        if self._refusal is not None:
-            refusal, self._refusal = self._refusal, None
+        if refusal is not None:
             raise refusal
         return before - len(self._in_hand)
 
@@ -253,11 +271,16 @@ class ExtractionLine:
             case Collected() if failed is not None and result.parts < page.parts_before:
                 self._fail(page, failed, again=True)  # the stored article has more text than this shortened one
             case Collected():
-                yield self._article(page, result)
+                try:
+                    record = article_record(page, result, self.context.publishers)
+                except Exception as error:  # as in `_submit`
+                    logger.exception("no record of an article", extra={"url": page.url})
+                    self._fail(page, PageFailed(cause=Cause.EXTRACTION_FAILED, detail=repr(error)))
+                else:
+                    yield self._article(page, record)
 
-    def _article(self, page: FetchedPage, collected: Collected) -> ArticleOutcome:
+    def _article(self, page: FetchedPage, record: ArticleRecord) -> ArticleOutcome:
         """Return the article to record, with the times of the page's next fetch."""
-        record = article_record(page, collected, self.context.publishers)
         if failed_part(page) is not None and (retry_at := self._next_try_of_part(page)) is not None:
             return ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
         if_changed, if_unchanged = self._next_visits(page)

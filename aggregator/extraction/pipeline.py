@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import unescape
+from itertools import takewhile
 from typing import Final
 
 from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, ruled
@@ -101,19 +102,22 @@ def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
     return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
 
 
-def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
-    """Return the job with the bytes of the page and of its further pages. If some bytes are gone, return a failure."""
-    bodies = [body for content_hash in job.raw if (body := read(content_hash)) is not None]
-    if len(bodies) < len(job.raw):
+def read_bodies(job: ExtractJob, read: Read, *, may_fetch: bool) -> ExtractJob | PageFailed:
+    """Return the job with the bytes of the page and of its further pages. If some bytes are gone, return a failure.
+
+    `may_fetch` True: if only bytes of further pages are gone, the job ends before these; they are fetched again.
+    """
+    bodies = [body for body in takewhile(lambda body: body is not None, map(read, job.raw)) if body is not None]
+    if len(bodies) < len(job.raw) and not (bodies and may_fetch and not job.ends):
         return PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone")
     return with_bodies(job, bodies)
 
 
 def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
-    """Return the job with `bodies`: those of the page and its further pages, in order. Empty: no page was fetched."""
+    """Return the job with the bytes of the page and of its first further pages, as many as there are bodies."""
     if not bodies:
         return job
-    parts = zip(job.parts, bodies[1:], strict=True)
+    parts = zip(job.parts, bodies[1:], strict=False)
     whole = replace(
         job,
         page=replace(job.page, body=bodies[0]),
@@ -157,13 +161,13 @@ def _announced(entry: Entry) -> str:
 
 def run_jobs(jobs: Sequence[ExtractJob], read: Read) -> tuple[Collected | NextPage | PageFailed, ...]:
     """Return the result of each job, in order, in a worker. A `NextPage` is a page to be fetched before the article."""
-    whole = (read_bodies(job, read) for job in jobs)
+    whole = (read_bodies(job, read, may_fetch=True) for job in jobs)
     return tuple([job if isinstance(job, PageFailed) else next_page_of(job) or run_job(job) for job in whole])
 
 
 def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
     """Return the result of a job, with the further pages that are stored and no others; runs in a worker process."""
-    whole = read_bodies(job, read)
+    whole = read_bodies(job, read, may_fetch=False)
     return whole if isinstance(whole, PageFailed) else run_job(whole)
 
 

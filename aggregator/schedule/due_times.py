@@ -310,7 +310,7 @@ _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.NO_TEXT: _Retry(2, timedelta(hours=6)),
     Cause.LOW_QUALITY: _Retry(12, timedelta(hours=6)),  # ten days: a wall or a maintenance page may last a week
     Cause.WALL: _Retry(24, _HOUR),  # three weeks
-    Cause.RAW_MISSING: _Retry(3, timedelta(0)),
+    Cause.RAW_MISSING: _Retry(10, timedelta(0)),  # not the site's fault, so at once; the tries before it count too
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -66,6 +67,27 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
     assert {found for found, _ in raw_store.names()} == {name, other}
     assert raw_store.get("../../etc/passwd") is None
     assert raw_store.get(MISSING) is None
+
+
+def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
+    raw_store = FileRawStore(tmp_path)
+    name = raw_store.put(b"x" * 100, START)
+    file = tmp_path / name[:2] / name[2:4] / name
+    file.write_bytes(file.read_bytes()[:-3])
+    assert raw_store.put(b"x" * 100, START) == name
+    assert raw_store.get(name) == b"x" * 100
+
+
+def test_unfinished_files_are_swept(tmp_path: Path) -> None:
+    raw_store = FileRawStore(tmp_path)
+    name = raw_store.put(b"x", START)
+    folder = tmp_path / name[:2] / name[2:4]
+    old, new = folder / f".{name}.1.tmp", folder / f".{name}.2.tmp"
+    for path, at in ((old, START), (new, START + timedelta(days=2))):
+        path.touch()
+        os.utime(path, (at.timestamp(), at.timestamp()))
+    raw_store.sweep(START + timedelta(days=1))
+    assert (old.exists(), new.exists(), raw_store.get(name)) == (False, True, b"x")
 
 
 def test_a_folder_keeps_its_id(tmp_path: Path) -> None:

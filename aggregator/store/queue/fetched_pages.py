@@ -30,7 +30,9 @@ from aggregator.store.queue.page_parts import drop_parts, with_parts
 from aggregator.store.queue.pages import has_changed
 from aggregator.store.queue.responses import RAW_COLUMNS, load_raw
 
-_MAX_CLAIMS: Final = 4  # without a result: each time the process ended, for a worker's crash is recorded at once
+_MAX_CLAIMS: Final = (
+    4  # without a result: the process ended or the store refused it; a worker's crash is recorded at once
+)
 _SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers its pages are fetched again
 _LOOK_AT: Final = 100  # rows per query
 _BEAT: Final = timedelta(seconds=20)
@@ -84,7 +86,10 @@ def claim_fetched(
     rows = list(_for_tasks(_candidates(tx, limit * batch, folder, scope), limit, batch))
     crashed = [PageId(row.id) for row in rows if row.extract_attempts >= _MAX_CLAIMS]
     for page_id in crashed:
-        failed = PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the process ended several times during extraction")
+        failed = PageFailed(
+            cause=Cause.EXTRACTION_CRASHED,
+            detail="several times the process ended during extraction, or the store refused its result",
+        )
         _give_up(tx, page_id, failed, tx.now)
     ids = [row.id for row in rows if row.extract_attempts < _MAX_CLAIMS]
     if not ids:
@@ -278,7 +283,7 @@ def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFa
         return True
     if page.raw is not None and (failed.cause is Cause.RAW_MISSING or page.article_id is None):
         drop_parts(tx, page.id, page.raw.content_hash)
-    _fetch_again(tx, PageId(row.id), HostId(row.host_id), failed, next_at, counts=failed.cause is not Cause.RAW_MISSING)
+    _fetch_again(tx, PageId(row.id), HostId(row.host_id), failed, next_at, counts=True)
     decision = Decision(url=row.url, key=Key(row.key), verdict="failed", rule=failed.cause, detail=failed.detail)
     record_decisions(tx, f"page {page.id}", [decision], tx.now)
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ def test_a_broken_rule_at_the_start_disables_its_file_alone(tmp_path: Path, capl
     assert (called.status, str(file) in called.out) == (1, True)
     assert [one["kind"] for one in call("health", "--json", "--config", path).records] == ["rule"]
     assert call("config", "check", "--config", path).status == 2
+
+
+def test_a_reload_changes_the_limit_of_an_extraction_and_its_lease(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    with open_app(load_config(path, {})) as app:
+        path.write_text(path.read_text() + '[extraction]\ntimeout = "7s"\n')
+        app, changes = reload_app(app, load_config(path, {}))
+        assert app.pool.timeout == app.visits.line.settings.timeout == timedelta(seconds=7)
+        assert len(changes) == 1
 
 
 def test_every_selector_is_tried(tmp_path: Path) -> None:

@@ -235,6 +235,104 @@ def test_a_page_to_be_retried_alone_outlives_an_error(kept: SqlStore, clock: Sta
     assert made.counts == {"new": 3}
 
 
+def test_a_fault_that_one_page_shows_costs_no_other(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One page cannot become a job, another's result cannot become a record."""
+    announce(kept, 4)
+    pool = PlayedPool()
+    made = line(kept, clock, pool, tmp_path / "raw")
+    asked: list[str] = []
+
+    def rules_of(host: str, feed: str) -> ArticleRules:
+        asked.append(host)
+        if len(asked) in {1, 2}:  # with the others, and alone
+            raise ValueError("an odd address")
+        return ArticleRules()
+
+    def damaged(function: Callable[..., Any], jobs: Any, read: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        results = function(jobs, read)
+        is_damaged = "a-2" in jobs[0].page.url
+        future.set_result(tuple(replace(one, content=None) if is_damaged else one for one in results))
+        return future
+
+    made.context = replace(made.context, rules_of=rules_of)
+    pool.submit = damaged  # type: ignore[method-assign]
+    finish(made)
+    assert made.counts == {"new": 2, "failed": 2}
+    assert {cause for _, cause, _ in kept.failed_pages()} == {Cause.EXTRACTION_FAILED}
+    assert "no extraction job" in caplog.text
+    assert "no record of an article" in caplog.text
+
+
+def test_workers_that_cannot_start_leave_no_task_behind(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 1)
+    pool = PlayedPool(workers=1)
+    made = line(kept, clock, pool, tmp_path / "raw")
+    submit = pool.submit
+
+    def refuse(*task: Any) -> Future[Any]:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    made.step(0)
+    for _ in range(3):
+        pool.submit = refuse  # type: ignore[method-assign]
+        with pytest.raises(BlockingIOError):
+            made.step(0)
+        clock.pass_(timedelta(minutes=5))
+    pool.submit = submit  # type: ignore[method-assign]
+    finish(made)
+    assert made.counts == {"new": 1}
+
+
+def test_an_error_is_raised_once(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    """A second error of the same step hides the first; neither comes back with the next step."""
+    announce(kept, 1)
+    made = line(kept, clock, PlayedPool(), tmp_path / "raw")
+    made.settings = replace(made.settings, keep_raw=False)
+    store = failing(made, "record_articles", "a-0")
+    store.awaited_raw = refuse_all  # type: ignore[attr-defined]
+    made.step(0)
+    with pytest.raises(StorageError, match="no answer"):
+        made.step(0)
+    del store.awaited_raw  # type: ignore[attr-defined]
+    store.fails = False
+    clock.pass_(timedelta(hours=1))
+    finish(made)
+    assert made.counts == {"new": 1}
+
+
+def refuse_all(*_: object) -> frozenset[str]:
+    raise StorageError("no answer")
+
+
+class StopsWhileClaiming:
+    """A store during whose claim the daemon stops, as it does in another thread."""
+
+    def __init__(self, store: SqlStore, stop: Callable[[], None]) -> None:
+        self._store, self._stop = store, stop
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the store has
+        return getattr(self._store, name)
+
+    def claim_fetched(self, *arguments: Any, **options: Any) -> Any:
+        claimed = self._store.claim_fetched(*arguments, **options)
+        self._stop()
+        return claimed
+
+
+def test_pages_claimed_during_a_stop_are_given_back(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 2)
+    made = line(kept, clock, PlayedPool(), tmp_path / "raw")
+    made.context = replace(made.context, store=StopsWhileClaiming(kept, made.give_back))  # type: ignore[arg-type]
+    for _ in range(3):
+        made.step(0)
+    assert (made.in_hand, made.counts) == (0, {})
+    pages = kept.claim_fetched(5, timedelta(seconds=50), made.context.raw_store.folder)
+    assert [page.claims for page in pages] == [1, 1]
+
+
 class StopsWhileRecording:
     """A store during whose record the daemon gives back what is in hand, as a stop in another thread does."""
 
@@ -322,6 +420,43 @@ def test_a_part_that_fails_keeps_the_bytes_until_it_has_come(
     (article,) = kept.articles()
     assert ("second299" in article.content.body, article.quality, article.revision) == (True, (), 2)
     assert raw_files(tmp_path / "raw") == []
+
+
+def test_a_revisit_fetches_only_further_pages_whose_bytes_were_deleted(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=False)
+    made.settings = replace(made.settings, revisit=(timedelta(days=1),))
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    finish(made)
+    clock.pass_(timedelta(days=2))
+    put_page(kept, made, f"<p>{words('first')}</p><a class='next' href='?page=2'>Next</a>")
+    finish(made)
+    put_page(kept, made, f"<p>{words('changed')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert ("changed299" in article.content.body, article.quality) == (True, ())
+    assert made.counts == {"new": 1, "updated": 1}
+
+
+def test_a_page_whose_bytes_are_gone_is_fetched_again_after_timeouts(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    (feed,) = subscribe(kept, A)
+    poll(kept, feed, sighting(1))
+    made = line(kept, clock, PlayedPool(), tmp_path / "raw")
+    for _ in range(2):
+        held = claim(kept, "www.example.org:443")
+        (page,) = kept.due_pages(held, kept.now())
+        assert kept.record_page_failure(held, page, PageFailed(cause=Cause.TIMEOUT), kept.now())
+        kept.release(held)
+    for loses in (True, False):
+        put_page(kept, made, f"<p>{words('text')}</p>")
+        if loses:
+            (path,) = raw_files(tmp_path / "raw")
+            path.unlink()
+        finish(made)
+    assert made.counts == {"failed": 1, "new": 1}
 
 
 def test_parts_whose_bytes_are_gone_are_fetched_anew(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
