@@ -193,7 +193,7 @@ def backup_db(ctx: click.Context, file: Path) -> None:
 def stats(ctx: click.Context, as_json: bool) -> None:
     """Show how many feeds, pages and articles are stored.
 
-    The size of the database and the other counts of the store are printed, too.
+    The command also prints the size of the database, and other counts of the store.
     """
     with open_store_of(load(ctx)) as store:
         counts = asdict(store.counts())

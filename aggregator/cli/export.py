@@ -203,7 +203,7 @@ def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
 
 
 def _print_diff(corpus: Corpus, manifest: Path) -> None:
-    """Print a line for each article that differs from an older manifest: `added`, `changed` or `removed`, and id."""
+    """Print `added`, `changed` or `removed`, and the id, of each article that differs from an older manifest."""
     from aggregator.sinks.dataset.manifest import compare, content_hash, read_hashes
 
     old = read_hashes(manifest)

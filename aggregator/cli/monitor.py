@@ -287,7 +287,7 @@ def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
     """Yield what `aggregator why` prints, as pairs of a name and a line.
 
     The names are, in this order: url, key, sightings, page, article, evidence, decisions. A name may have several
-    lines; all but the first have the name "". If nothing is stored about the address, one line after the key says so.
+    lines; all but the first have the name "". If nothing is stored about the address, a line after the key says so.
     """
     from aggregator.urls import is_http
 

@@ -17,7 +17,7 @@ _MOMENT = 0.02  # seconds
 def ended_by_signals() -> Iterator[None]:
     """During the block, SIGINT and SIGTERM raise SystemExit, so that `finally` blocks remove files and release claims.
 
-    If a library swallows the exception, the exit status still names the signal (128 + its number).
+    If a library catches the exception, the exit status is 128 + the signal's number all the same.
     """
     caught: list[int] = []
 

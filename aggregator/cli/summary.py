@@ -105,7 +105,7 @@ def print_outcome(
     """Print the summary of a run that began at `since`; with `quiet` only the failures.
 
     `names` are the feeds named on the command line. `failed_before` are the addresses of pages that had failed before
-    the run; they are not printed.
+    the run; these pages are not printed.
     """
     feeds = store.feeds()
     pages = store.failed_pages() if report.pages_failed else ()

@@ -122,7 +122,7 @@ def _load(text: str) -> DaemonRecord | None:
 
 
 def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]:
-    """Return one sentence on what the daemons do now, and whether all is well.
+    """Return a sentence on what the daemons do now, and whether all is well.
 
     `records` are the records of all daemons on a store, the newest first. Examples of the sentence: "Polling: 3 hosts
     are being visited.", "Not polling: no tick since 2026-11-01 12:00:00." All is not well if no daemon is alive, if a

@@ -52,7 +52,7 @@ def _expect_forbidden(client: ScenarioClient, url: str, allowed: tuple[IPNetwork
 
 
 def own_machine(client: ScenarioClient) -> Complaint:
-    """The address of this machine, in seventeen spellings, is refused before a connection is made."""
+    """The address of this machine is refused in every spelling, before a connection is made."""
     with Server(answers(200, FEED)) as server:
         complaint = first_complaint((host, _expect_forbidden(client, server.url(host=host), ())) for host in _SPELLINGS)
         return complaint or expect(server.connections == 0, "a connection was made")
@@ -94,7 +94,7 @@ def name_with_two_faces(client: ScenarioClient) -> Complaint:
 
 
 def address_behind_proxy(client: ScenarioClient) -> Complaint:
-    """Addresses are also checked when a proxy is used; the proxy is asked for the checked address, not for the name."""
+    """Addresses are also checked when a proxy is used; the request to the proxy names the checked address."""
     with Server(answers(200, FEED)) as proxy:
         limits = {"proxy": proxy.url(), "allow_private_networks": _LOOPBACK}
         refused = client.ask("http://10.0.0.1/", limits=limits)
@@ -147,7 +147,7 @@ def silent_tls(client: ScenarioClient) -> Complaint:
 
 
 def silent_resolver(client: ScenarioClient) -> Complaint:
-    """A name server that does not answer delays a request by the total timeout at most."""
+    """If a name server does not answer, the request fails at the total timeout."""
     done = threading.Event()
 
     def lookup(host: str, port: int) -> list[str]:

@@ -36,7 +36,7 @@ class Request:
 
 
 class Peer:
-    """What a script is given to answer one request: the request and the connection to the client.
+    """The argument of a script, which answers one request: the request and the connection to the client.
 
     `number` is the number of the request at this server, from 0 on.
     """
@@ -58,7 +58,7 @@ class Peer:
             self.connection.sendall(piece)
 
     def drip(self, data: bytes, pause: float) -> None:
-        """Send `data` byte by byte, with `pause` seconds after each byte. A server that stops ends this early."""
+        """Send `data` byte by byte, with `pause` seconds after each byte. If the server stops, end early."""
         for index in range(len(data)):
             self.send(data[index : index + 1])
             if self.server.stopping.wait(pause):
@@ -82,7 +82,7 @@ class Peer:
         self.connection.recv(1)
 
     def reset(self) -> None:
-        """Let the connection end with a reset (RST) when the script ends."""
+        """Make the connection end with a reset (RST) when the script ends."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -105,7 +105,7 @@ def redirects(location: str | bytes) -> Script:
 
 
 def endless(start: bytes, piece: bytes) -> Script:
-    """Return a script that sends `start`, and then `piece` again and again until the client leaves."""
+    """Return a script that sends `start`, and then `piece` again and again until client or server ends it."""
 
     def script(peer: Peer) -> None:
         peer.send(start)

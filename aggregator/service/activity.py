@@ -74,7 +74,7 @@ class ActivityLog:
 
 
 def say_changes(message: str, changes: Iterable[str]) -> None:
-    """Log the first 20 changes, each on a line of its own, and the number of the others."""
+    """Log `message` with each of the first 20 changes, and with the number of the others."""
     lines = tuple(changes)
     for line in lines[:_SHOWN]:
         logger.info(message, extra={"change": line})

@@ -320,7 +320,7 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """Recompute stored keys by the present rules for about ten seconds; not within a lease time after a reload."""
+        """Recompute stored keys for about ten seconds. Do nothing if the last reload was less than a lease time ago."""
         if time.monotonic() < self._rekey_from:
             return
         try:

@@ -83,7 +83,7 @@ class DaemonStatus:
 
 
 class CpuShare:
-    """Measures how much CPU this process uses between two calls."""
+    """Measures how much CPU this process uses between two calls of `lately`."""
 
     def __init__(self, monotonic: Callable[[], float], cpu: Callable[[], float]) -> None:
         self._monotonic, self._cpu = monotonic, cpu

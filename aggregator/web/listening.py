@@ -56,8 +56,8 @@ def listen(host: str, port: int) -> socket.socket:
 def _listening(host: str, port: int) -> socket.socket:
     """Return a listening TCP socket, made so that asyncio sets TCP_NODELAY on its connections.
 
-    asyncio sets TCP_NODELAY only if the socket names its protocol. Without it the second part of every answer waits for
-    the client's delayed acknowledgement: 44 ms.
+    asyncio does so only if the socket names its protocol. Without TCP_NODELAY the second part of every answer waits
+    44 ms for the client's delayed acknowledgement.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -85,7 +85,7 @@ def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], 
 
 
 def busy_check(daemon: str, store: Store) -> Callable[[], bool]:
-    """Return a function that returns whether the daemon called `daemon` is busy, so that requests should wait."""
+    """Return a function that returns whether the daemon named `daemon` is busy (`DaemonRecord.is_busy`)."""
 
     def is_busy() -> bool:
         try:

@@ -74,7 +74,7 @@ class CachedOverview:
 
     @property
     def known(self) -> Overview | None:
-        """The latest overview, however old, without waiting. None: the first one is still being made."""
+        """The latest overview of any age, returned without waiting. None: the first one is still being made."""
         if self._seen is None:
             self._newer()
         return self._seen
@@ -85,7 +85,7 @@ class CachedOverview:
             self._old_at = 0.0
 
     def _newer(self) -> Future[Overview] | None:
-        """Return the overview that is being made; start it if the cached one is old. None: the cached one is fresh."""
+        """Return the future of the overview that is being made, or None if the cached overview is fresh."""
         with self._lock:
             making = self._under_way
             if making is None:
@@ -114,7 +114,7 @@ class Site:
     """What all routes share.
 
     `ready` returns whether the installation is ready (/readyz also checks the store). `metrics` returns the text for
-    Prometheus. `raw` returns the raw page with a content hash, or None if it is not kept.
+    Prometheus. `raw` returns the raw page that has the given content hash, or None if that page is not kept.
     """
 
     store: Store

@@ -55,7 +55,7 @@ def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
 def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
     """Request an RSS, Atom or JSON feed once. Return the record that describes it, and the record of its newest entry.
 
-    The second record is empty if `page` is False or the answer is no feed.
+    The second record is empty if `page` is False or no feed was read.
     """
     result = fetch(config, url)
     if not isinstance(result, Fetched):

@@ -65,8 +65,8 @@ class Finder:
     def proposals(self, result: Fetched) -> tuple[Proposal, ...]:
         """Return the ways to follow the site that gave this answer.
 
-        They are all of one kind, the first that is found: the address itself if it is a feed or sitemap, the feeds that
-        the page advertises, a feed at a usual place, a sitemap for news, the page as a list of links, nothing.
+        They are all of the first kind that is found: the address itself if it is a feed or sitemap, the feeds that the
+        page advertises, a feed at a usual place, a sitemap for news, the page as a list of links. None found: ().
         """
         parsed = self._parse(result)
         if self._is_sitemap(result, parsed):
