@@ -1,8 +1,7 @@
 """From a fetched page or an entry's own content to an article: extract, judge, fingerprint. Pure.
 
 `run_jobs` and `run_stored` run in a worker process, `extraction_job` beside the store, `read_along` where a feed is
-parsed. `next_page_of` decides whether an article continues on a page that is not fetched yet; `visits/visit.py` fetches
-it.
+parsed. `next_page_of` finds a further page that is not fetched yet; `visits/visit.py` fetches it.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ Read = Callable[[str], bytes | None]  # the bytes with a content hash; None: the
 class ExtractJob:
     """One page to extract, as it is sent to a worker process. `url` is the requested address.
 
-    If feed and page are of different sites (`is_foreign`), the page is read with the feed's date and nothing else of
-    it. The entry's content may still be the article if the page gives none (`run_job`).
+    If feed and page are of different sites (`is_foreign`), only the feed's date is used to read the page. The entry's
+    content may still be the article if the page gives none (`run_job`).
     """
 
     page: ExtractInput
@@ -193,8 +192,8 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
     A page with text is an article; its `quality` lists the reasons to doubt it. A bot check proven by its markup is no
     article, nor is a list or home page to which redirects led. If the page is no article, or looks like a wall, the
-    entry's own content is the article instead, unless it is a teaser. An article without one of its further pages is
-    `truncated`.
+    entry's own content is used, unless it is a teaser. An article is `truncated` if one of its further pages is
+    missing.
     """
     from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 

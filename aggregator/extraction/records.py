@@ -1,7 +1,4 @@
-"""Makes the records of extracted articles: identity, addresses, evidence, decisions. Pure.
-
-`article_record` runs beside the store, `record_of_entry` also where a feed is parsed.
-"""
+"""Makes records of extracted articles. Pure; runs beside the store, `record_of_entry` also where a feed is parsed."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from aggregator.ports.store_records import ArticleRecord, Collected, Decision
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Return the record of a collected article. All its addresses are identified; its identity is the final one.
+    """Return the record of a collected article. All its addresses are identified; the final one gives its identity.
 
     If the final address is a home page, another section page or has no key, the article has the identity of its page.
     An article from an entry's own content (`OWN_CONTENT`) keeps its key.

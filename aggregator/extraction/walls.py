@@ -128,9 +128,8 @@ def says_enough(evidence: Evidence) -> bool:
 def is_bot_check(evidence: Evidence) -> bool:
     """Return whether the page is a bot check: it has less than 110 words, no article in JSON-LD, and one of two signs.
 
-    The first is a script or form of bot checks, with a title or words of a bot check. A form on a page with a
-    `textarea` does not count: it protects comments. The second is a title of a bot check, with less than 40 words,
-    `noindex` or a button.
+    The first is a script or form of bot checks, with a title or words of a bot check. (A form on a page with a
+    `textarea` protects comments.) The second is a title of a bot check, with less than 40 words, `noindex` or a button.
     """
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False
@@ -163,8 +162,8 @@ def is_certain_wall(evidence: Evidence) -> bool:
 def is_consent_wall(evidence: Evidence) -> bool:
     """Return whether the page asks for consent: a short text about cookies or data that offers a choice.
 
-    Words about cookies, data and choices must be a large part of the text. Unless they are nearly all of it, the title,
-    a button or many different words must confirm this.
+    Words about cookies, data and choices must be a large part of the text. The title, a button or many different words
+    must confirm this, unless the text is very short.
     """
     if not evidence.is_short or evidence.has_article:
         return False
@@ -186,8 +185,7 @@ def is_consent_wall(evidence: Evidence) -> bool:
 def is_error_page(evidence: Evidence) -> bool:
     """Return whether the page is an error page: less than 150 words, and a title with a part that names an error.
 
-    A title that is only a status code counts, too. A longer title with a code counts if a line of the body ends with
-    one.
+    A title that is only a status code counts, too; a longer title with a code, if a line of the body ends with one.
     """
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
         return False
@@ -207,10 +205,10 @@ def is_login(evidence: Evidence) -> bool:
 
 
 def is_paywall_stub(evidence: Evidence) -> bool:
-    """Return whether the page is a paywall's stub: less than 200 words, marked as not free by JSON-LD, or with offers.
+    """Return whether the page is a paywall's stub: a short text that is not free (says JSON-LD) or offers to subscribe.
 
-    One offer to subscribe is enough if the text breaks off or an element is named as a paywall; else there must be two
-    different ones. A text with the length that the page states is no stub.
+    Two different offers suffice. One is enough if the text breaks off or an element is named as a paywall. A text with
+    the length that the page states is no stub.
     """
     if not evidence.is_short or says_enough(evidence):
         return False

@@ -119,8 +119,8 @@ def _unambiguous(meanings: Mapping[str, set[int]]) -> dict[str, int]:
 def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
     """Return the months found in `words`, each by the index of its first word, and the number of unknown words.
 
-    Unknown is what is no month, weekday or number. A name that means different months in different languages is read
-    only if `language` is one of these languages. `persian` True: only months of the Persian calendar are looked for.
+    A word is unknown if it is no month, weekday or number. A name that means different months in different languages is
+    read only if `language` is one of them. `persian` True: only months of the Persian calendar are looked for.
     """
     names = date_names()
     own = names.by_language.get(language.partition("-")[0].lower(), {})

@@ -20,7 +20,7 @@ _LONGEST: Final = timedelta(days=36_500)
 
 
 def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
-    """Return `value` in milliseconds or bytes; `units` maps each unit to the number of these.
+    """Return `value` in milliseconds or bytes; `units` maps each unit to its size in milliseconds or bytes.
 
     If `value` has no unit, the error message proposes `unit`.
     """

@@ -94,9 +94,9 @@ def is_pointer(block: Block) -> bool:
 def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop invitations, biographies and notes at the end of the article. At least three blocks stay.
 
-    Such a paragraph has a link. It also leads to two social networks (in 300 characters at most), or ends with a link
-    instead of a full stop, or is all in italics. Nothing is dropped if most paragraphs of the article do not end as
-    sentences, or if the dropped ones have over a fifth of the text.
+    A dropped paragraph has a link. It also leads to two social networks (in 300 characters at most), or ends with a
+    link instead of a full stop, or is all in italics. Nothing is dropped if most paragraphs of the article do not end
+    as sentences, or if the dropped ones have over a fifth of the text.
     """
     order = sorted(chosen)
     prose = [i for i in order if _is_prose(blocks[i])]
@@ -162,8 +162,8 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop short lines that are no sentence and stand apart from the text: an age line, a counter, a place.
 
-    A line stands apart if less than a fifth of the text is in elements with the tag, class and id of the element around
-    the line. Headings at the end of the text are dropped, too, unless they end with a full stop.
+    A line stands apart if elements with the tag, class and id of the one around it have less than a fifth of the text.
+    Headings at the end of the text are dropped, too, unless they end with a full stop.
     """
     weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
     for i in chosen:

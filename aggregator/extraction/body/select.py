@@ -137,10 +137,7 @@ def _opens(block: Block, votes: int) -> bool:
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop all blocks from the h1 of a second `article` element on, if text is chosen between its h1 and the first one.
-
-    Endless pages append the next article there.
-    """
+    """Drop the blocks from the h1 of a second `article` on, if the first has text. Endless pages append articles."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):
@@ -252,9 +249,9 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
-    """Return whether the chosen block `follower` is right under a heading, with one block between them at most.
+    """Return whether at most one block is between a heading and the chosen block `follower` below it.
 
-    A linked heading needs a paragraph, row, list entry or code right under it, without a block between them.
+    Below a linked heading, `follower` must be the next block, and a paragraph, row, list entry or code.
     """
     if blocks[heading].link_share < LINK:
         return follower - heading <= 2
@@ -265,9 +262,8 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
     """Drop blocks that repeat other blocks. Pages contain their text again for telephones, printers and players.
 
-    Of equal blocks, those in the box with the most chosen text stay. Equal blocks in other boxes stay only as often as
-    trafilatura's text has them (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are
-    dropped.
+    Of equal blocks, those in the box with the most chosen text stay; others stay only as often as trafilatura's text
+    has them (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are dropped.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)

@@ -63,9 +63,9 @@ def simplify(tree: Element, language: str = "") -> None:
 def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    The element must have half of the text in paragraphs, or 30 % and an `h1`, `article` or `main`. `nav`, `header` and
-    `aside` need half of all text of the page instead of the first half. For `footer`, `form` and `dialog` only the
-    second condition counts.
+    It contains the page if it has 30 % of the text in paragraphs, and an `h1`, `article` or `main`. Half of that text
+    is enough without these, but not in `footer`, `form` and `dialog`. In `nav`, `header` and `aside` it must be half of
+    all text.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):

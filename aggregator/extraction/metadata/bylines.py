@@ -112,9 +112,9 @@ def _is_list(text: str) -> bool:
 
 
 def looks_personal(text: str) -> bool:
-    """Return whether `text` may be a person's name: two to five words without digits, or two to six Han or kana.
+    """Return whether `text` may be a person's name: two to five capitalised words, or two to six Han, kana or Hangul.
 
-    Words are capitalised, or particles ("van").
+    Particles ("van") need no capital, nor do letters without case. Digits are in no name.
 
     >>> looks_personal("Ada Lovelace"), looks_personal("dpa"), looks_personal("n-tv news")
     (True, False, False)
