@@ -136,7 +136,7 @@ def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
 
 
 def is_permalink(tree: EntryTree) -> bool:
-    """Return whether the guid may be used as an address (RSS 2.0): `isPermaLink` is not false. No guid: True."""
+    """Return whether the guid may be used as an address (RSS 2.0): not if `isPermaLink` is false. No guid: True."""
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 

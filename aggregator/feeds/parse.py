@@ -141,7 +141,7 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 
 
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
-    """Return the feed's default namespace, in lower case, to treat it as that of the feed's format (`Context.default`).
+    """Return the namespace for `Context.default`: the feed's default namespace, in lower case.
 
     Some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or Dublin Core by mistake. `""`: there is none, or the
     feed writes the elements of its format with a prefix.

@@ -154,14 +154,14 @@ def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
-    """Return `xmlns:` attributes for the prefixes that `text` does not declare, each with its usual namespace."""
+    """Return `xmlns:` attributes with the usual namespaces for prefixes that neither `text` nor `declared` declares."""
     prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
     known = (p for p in prefixes if f"xmlns:{p}=" not in text)
     return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)
 
 
 def _prune(top: etree._Element) -> None:
-    """Drop all attributes and children of each element that exceed the limits, which no honest entry reaches."""
+    """Drop the attributes and children of each element beyond the limits, which no honest entry reaches."""
     for element in top.iter():
         if len(element.attrib) > _MAX_ATTRIBUTES:
             kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
@@ -206,7 +206,7 @@ def text_of(element: etree._Element) -> str:
 
 
 def unwrap_cdata(text: str) -> str:
-    """Return `text` without the marks of a CDATA section around it, which stay if a feed escapes or nests the section.
+    """Return `text` without the marks of a CDATA section around it, which are left if a feed escapes or nests it.
 
     >>> unwrap_cdata("<![CDATA[Ferry late]]>"), unwrap_cdata("How <![CDATA[ works")
     ('Ferry late', 'How <![CDATA[ works')

@@ -1,8 +1,8 @@
 """Writes each character of an address in one way: percent-encoded only if it must be. Pure.
 
 Escapes are decoded, and the text is composed (NFC). Then the characters that must be encoded are encoded. A reserved
-character that was encoded ("%2F") stays so: while the text is decoded, a lone surrogate (U+DC00 + character) stands for
-it. Bytes that are not UTF-8 are read as Latin-1, as old servers write them ("%FC" becomes "%C3%BC").
+character that was encoded ("%2F") stays so: in the decoded text a lone surrogate (U+DC00 + character) stands for it.
+Bytes that are not UTF-8 are read as Latin-1, as old servers write them ("%FC" becomes "%C3%BC").
 """
 
 from __future__ import annotations

@@ -137,11 +137,11 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join the groups at the ends of edges of the weak kinds (`bare`) if the groups have an equal text.
+    """Join the groups of keys that `bare` (edges of the weak kinds) connects, if the groups have an equal text.
 
-    For a `rel=canonical`, texts of the two keys that resemble each other suffice. Keys that name the same target are
-    joined with each other, too, if their groups have an equal text. `groups` (each key's group) is changed. Returned
-    are the edges whose `key` is in one group neither with its target nor with another key that names this target.
+    Two keys are connected if one names the other, or both name the same target. For a `rel=canonical`, texts of the two
+    keys that resemble each other suffice. `groups` (each key's group) is changed. Return the edges that joined nothing:
+    `key` shares a group neither with the target nor with another key that names it.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -197,7 +197,7 @@ def is_above(key: Key, other: Key) -> bool:
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return (kind, target) if keys of more than `MAX_SHARED` different articles name the target by edges of the kind.
+    """Return (kind, target) for each target that more than `MAX_SHARED` different articles name by this kind of edge.
 
     Such targets are error pages, sections, and wrong addresses or guids of templates.
     """
@@ -265,9 +265,9 @@ def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 
 def resemblance(one: KeyFacts, other: KeyFacts) -> float:
-    """Return how alike two samples are, from 0 to 1: the number of hashes in both, divided by that in either.
+    """Return how alike two samples are, from 0 to 1: the number of common hashes, divided by that of all hashes.
 
-    Equal texts give 1. Fewer than `MIN_SAMPLE` hashes in either give 0.
+    Equal texts give 1. If there are fewer than `MIN_SAMPLE` hashes in all, the result is 0.
     """
     if one.text_hash is not None and one.text_hash == other.text_hash:
         return 1.0
@@ -295,7 +295,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Return whether `guid` is the address with nothing but a number that WordPress or Medium gives the post at `link`.
+    """Return whether `guid` is the short address, with only its number, of the WordPress or Medium post at `link`.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True

@@ -1,8 +1,8 @@
 """Decides whether two addresses of one owner (`tenant`) with the same text are one article. Pure.
 
 The evidence is two fetched pages with equal text, title and language, first seen within 14 days, and feeds that
-announced both under one title. Addresses that look like those of different articles (`_says_otherwise`) are never
-joined.
+announced both under one title. There is none if the addresses look like those of different articles
+(`_says_otherwise`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Recognises walls: one document at many addresses, such as a subscription wall, a bot check, a holding page. Pure.
 
 A feed gives each entry a title, and the title does not come from the page. So a page that does not contain its entry's
-title is in doubt. If two such pages have the same text, and their entries have different titles, the text is a wall. An
-address to which two such pages redirect, or which both name by `rel=canonical`, is a wall, too. A page that contains
-its entry's title is never taken for a wall.
+title may be a wall. If two such pages have the same text, and their entries have different titles, the text is a wall.
+An address to which two such pages redirect, or which both name by `rel=canonical`, is a wall, too. The article of a
+page that contains its entry's title is at most marked as doubtful.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return the limit for an interval that starts at `now` (`after_gap`), which is endless if no entries were lost."""
+    """Return the longest interval that lost entries allow at `now` (`after_gap`); `timedelta.max` if none were lost."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
@@ -114,9 +114,10 @@ def after_failure(
 ) -> FeedState:
     """Return the feed's state after a failed poll, with its next `due_at`.
 
-    The wait is our own interval (`min_interval` for a feed that never answered and has no fixed one), doubled for each
-    hard, each two soft or each four temporary failures in a row (`_STEPS`). It is at least the wait before. Its limit
-    is the shorter of 24 hours and `max_interval`, or our own interval if that is longer. The server may ask for more.
+    The wait is our own interval, or `min_interval` for a feed that never answered and has no fixed interval. It doubles
+    with each hard, each two soft or each four temporary failures in a row (`_STEPS`), and is at least the wait before.
+    Its limit is the shorter of 24 hours and `max_interval`, or our own interval if that is longer. The server may ask
+    for more.
 
     410 Gone pauses the feed until an operator acts. `own_network` True: our own network failed, so the failure does not
     count.
@@ -371,7 +372,7 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the threshold to start with for a budget: the number of polls goes with 1 / sqrt(threshold)."""
+    """Return the threshold to start with for a budget: the number of polls is proportional to 1 / sqrt(threshold)."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 

@@ -170,7 +170,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
 
 
 def _telling(recent: Sequence[datetime]) -> list[datetime]:
-    """Return the times that are not midnight, which stands for a day without a time and so tells no delay."""
+    """Return the times other than midnight, since midnight often stands for a day whose time is not known."""
     return [at for at in recent if at.hour or at.minute or at.second]
 
 

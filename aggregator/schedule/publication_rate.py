@@ -109,7 +109,7 @@ def _is_bare_day(at: datetime) -> bool:
 def _seed(ages: Sequence[float]) -> tuple[float, float]:
     """Return (weight, exposure in days) from the ages, in seconds, of the entries in the first answer.
 
-    Weight is the number of entries after the oldest one, exposure the time since then; what is older counts less.
+    Weight is the number of entries without the oldest. Exposure is the time since the oldest. What is old counts less.
     """
     if not ages:
         return 0.0, 0.0
