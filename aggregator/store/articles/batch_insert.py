@@ -95,7 +95,7 @@ def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[se
     """Return the hashes of texts that several pages have, and of texts that one owner has twice under the same title.
 
     The owner is the `tenant` of a key. Stored articles and `writes` are counted together. Only a text of the second set
-    may be evidence that two articles are one (`identity/same_text.py`).
+    may be evidence that two articles are one (`aggregator.identity.same_text`).
     """
     titled: Counter[TitledText] = Counter(
         (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))

@@ -1,4 +1,4 @@
-"""Articles that may be walls: other addresses have the same text, and feeds announced these under other titles.
+"""Articles that may be walls: pages that feeds announced under other titles have the same text.
 
 Two cases look the same: a wall that repeats the title of the entry, and a description that all episodes of a podcast
 share. So the article stays, with `REASON` among its reasons to doubt it.

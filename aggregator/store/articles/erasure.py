@@ -127,9 +127,9 @@ _still_there: Final = select(raw_responses.c.content_hash).where(any_of(raw_resp
 def _erase(
     tx: Transaction, rows: Sequence[Row[Any]], page_ids: Iterable[int]
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase articles, and the entries and raw responses of their pages and of `page_ids`.
+    """Erase articles, and all entries and raw responses of their pages and of the pages `page_ids`.
 
-    Return what `forget` returns.
+    Return the same as `forget`.
     """
     standing = [row for row in rows if row.forgotten_at is None]
     for row in standing:

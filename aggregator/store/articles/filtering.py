@@ -72,7 +72,7 @@ _texts: Final = _articles.add_columns(revisions.c.body, revisions.c.content)
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What one verdict is about: all pages of one article, or one page without an article, with their entries."""
+    """The pages that have one verdict in common: all pages of an article, or one page without an article."""
 
     pages: tuple[Row[Any], ...]
     entries: tuple[Row[Any], ...]
@@ -303,8 +303,8 @@ def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
 def _state_of(page: Row[Any], unit: _Unit) -> str:
     """Return the new state of a page that is no longer skipped.
 
-    A page that was never requested is fetched, even if it has an article by a feed's content. Another page with an
-    article is done. A page without one is extracted if that is possible without a request; else it is fetched.
+    A page that was never requested is fetched, even if a feed's content is its article. Another page with an article is
+    done. A page without one is extracted if that is possible without a request; else it is fetched.
     """
     if _was_never_asked(page, unit.entries):
         return "due"

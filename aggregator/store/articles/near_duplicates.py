@@ -63,7 +63,7 @@ _lists: Final[dict[str, FromClause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The fingerprint of the present text of an article, with the article's `number` and site."""
+    """The fingerprint of the present text of an article, with the article's row number and site."""
 
     number: int
     site: str
@@ -141,7 +141,7 @@ def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
 def _candidates(
     tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
 ) -> dict[ArticleId, Fingerprint]:
-    """Return the fingerprints of the articles `numbers`, by id; `is_known`: also of older articles with equal text."""
+    """Return the fingerprints of older articles, by id: the rows `numbers`, and those with equal text if `is_known`."""
     found = tx.all_of(_by_n, numbers, {"own": text.number})
     if is_known:
         found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})

@@ -136,7 +136,7 @@ def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[tuple[str,
 
 
 def stream_articles(tx: Transaction, wanted: ArticleFilter) -> Iterator[Article]:
-    """Yield the articles that `wanted` asks for, by the time when they were first seen."""
+    """Yield the articles that meet `wanted`, in the order in which they were first seen."""
     query = _articles.order_by(articles.c.first_seen, articles.c.n)
     for condition in _conditions(tx, wanted):
         query = query.where(condition)

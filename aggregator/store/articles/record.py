@@ -198,7 +198,7 @@ def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dic
 def save_text(
     tx: Transaction, write: ArticleWrite, own_id: ArticleId, own: Row[Any] | None, meant: ArticleId | None
 ) -> tuple[_Kind, ArticleId]:
-    """Insert the article, or revise its text if that changed; then repartition. Return the effect and the article.
+    """Insert the article, or revise its text if that changed; then repartition. Return what changed, and the article.
 
     `own_id` and `own` are what `find_article` returned for the article's key. `meant` is the article that this key
     meant before. A forgotten article gets no text: the response of the page is erased again.
@@ -239,7 +239,7 @@ def save_text(
 
 
 def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
-    """Store the evidence that the articles with the same text are one; return the keys of these articles."""
+    """Store the evidence that the articles with the text of `write` are one; return the keys of these articles."""
     if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
         return set()
     edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)
@@ -259,8 +259,8 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
 def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
     """Return whether the title or body of `write` differs from the article's, and may replace it.
 
-    Text of a page always may. A feed's content may not if it is that of another page, or if it stands in for a page
-    whose text the article has.
+    A page's text always may. A feed's content may not replace the text of another page, nor stand in for a page whose
+    own text is stored.
     """
     if (own.title_hash, own.body_hash) == (write.draft.title_hash, write.draft.body_hash):
         return False

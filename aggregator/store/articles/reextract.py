@@ -78,7 +78,7 @@ _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.conten
 def record_reextracted(
     tx: Transaction, page: FetchedPage, record: ArticleRecord, filters: Filters = NO_FILTERS
 ) -> bool:
-    """Save a new extraction of a stored response. A failed page gets an article. The filters then decide about both.
+    """Save a new extraction of a stored response. A failed page gets an article. Then filters decide about the page.
 
     Another title, text or body makes a new revision; the old revision stays. Other facts are corrected in the current
     revision. False: nothing was saved. The page is gone, its address now means another article, or the article was

@@ -24,7 +24,7 @@ _DONE: Final = "done"
 
 
 def _next_of(hashed: ColumnElement[bytes], key: ColumnElement[str]) -> Select[tuple[bytes, str]]:
-    """Return the query for the next keys in one column of hashes and keys. It reads few rows in a table of any size."""
+    """Return the query for the next keys in a pair of columns (hash, key). It reads few rows in a table of any size."""
     after = bindparam("after", type_=article_urls.c.key_hash.type)
     own = select(hashed.label("key_hash"), key.label("key")).where(hashed > after).distinct().order_by(hashed)
     part = own.limit(bindparam("limit")).subquery()
@@ -99,7 +99,7 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
 
 
 def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Give the addresses and articles with this key their new keys; return all keys that are concerned."""
+    """Give the addresses and articles with this key their new keys; return the keys to repartition."""
     if key.startswith(OWN_CONTENT):  # the key was not made from an address
         return set()
     rows = tx.all(_urls, {"hashed": key_hash(key)})
@@ -122,7 +122,7 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Replace a key that only evidence has by its new key; return both, or nothing if the key stays.
+    """Replace a key that only evidence has by its new key; return the keys to repartition.
 
     No address is stored for such a key. A key by the general rules reads like an address, so the rules are applied to
     the key itself.
@@ -148,7 +148,7 @@ def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
 
 
 def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identity]) -> set[Key]:
-    """Give an article and its evidence the new key of its address; return the old and the new key.
+    """Give an article and its evidence the new key of its address; return the keys to repartition.
 
     If another article has the new key, both articles keep their keys, and evidence says that they are one. They are
     merged if their texts agree. The next change of rules deletes this evidence.

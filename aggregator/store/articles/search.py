@@ -203,8 +203,8 @@ def _matches(dialect: str, *, is_weighed: bool) -> Subquery:
 def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str, Any]) -> bool:
     """Return whether matches are ordered by score. Later pages have the order of the first page.
 
-    Scores are computed for at most `most_weighed` matches: for each the database reads all places of the words.
-    PostgreSQL reads all words of the text.
+    Scores are computed for at most `most_weighed` matches, since for each score the database reads all places of the
+    words (SQLite) or all words of the text (PostgreSQL).
     """
     if wanted.after:
         return _TIME not in wanted.after

@@ -164,7 +164,7 @@ def mark_variants(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def set_uses(tx: Transaction, pairs: Iterable[tuple[PageId, Lesson]], use: str) -> None:
-    """Store `use` for the pairs of these pages by these lessons: `HELD`, `TAKEN`, or "" for neither."""
+    """Store the use of these pairs: `HELD`, `TAKEN`, or "" for neither. A pair is found by its page and lesson."""
     tx.run_all(_use, [{"page": page, "of_lesson": lesson.hash, "new_use": use} for page, lesson in pairs])
 
 

@@ -1,4 +1,4 @@
-"""Finds equal texts at several addresses of a site. `identity/same_text.py` decides whether they are one article."""
+"""Finds equal texts at several addresses. `aggregator.identity.same_text` decides whether they are one article."""
 
 from __future__ import annotations
 

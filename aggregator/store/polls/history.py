@@ -170,5 +170,5 @@ def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
 
 
 def list_gaps(tx: Transaction, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
-    """Return times in which a feed may have lost entries, oldest first; `limit` of them after the first `start`."""
+    """Return the times in which feeds may have lost entries, oldest first: at most `limit` after the first `start`."""
     return tuple(record_of(Gap, row) for row in tx.all(_gaps.limit(limit).offset(start)))

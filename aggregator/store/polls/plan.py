@@ -190,7 +190,7 @@ def _plan_poll(
 def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[bytes, ArticleDraft]:
     """Return the articles of new pages whose whole text came with the feed, by the hash of the page's key.
 
-    A page is left out if an entry of the poll that is stored already leads to it.
+    A page is left out if a known entry of the poll leads to it, too.
     """
     before = {one.key_hash for one in poll.entries if one.known is not None}
     return {

@@ -45,7 +45,7 @@ _relatives: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A page of which a new page may be a variant. It is stored (with `page_id`), or new in this transaction (None)."""
+    """A page of which a new page may be a variant. `page_id` None: it is new in this transaction, too."""
 
     key: Key
     hashed: bytes
@@ -175,7 +175,7 @@ def _uses(
 ) -> list[tuple[_Member, Lesson, str]]:
     """Return the pairs of a new page: the other page, the lesson, and the use ("", `HELD` or `TAKEN`).
 
-    `related` are the pages and lessons to choose from. `is_one`: all of them have one and the same article.
+    `related` are the pages and lessons to choose from. `is_one`: the pages that have an article have the same one.
     """
     for one, lesson in related:
         standing = plan.standings[lesson.hash]

@@ -37,9 +37,9 @@ class LessonList:
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Delete all lessons of a site, or only the one with this `subject`; return the numbers of lessons and pages.
+        """Delete all lessons of a site, or only the one with this `subject`. Return the numbers of lessons and pages.
 
-        These are the pages that waited for a deleted lesson or were joined by one. They become due.
+        The pages are those that waited for a deleted lesson or were joined by one. They become due.
         """
         return self._db.write(lambda tx: _forget_all(tx, site, subject))
 

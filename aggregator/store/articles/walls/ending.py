@@ -213,9 +213,8 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
     """Remove the texts of walls from the articles in `rows`; return the articles that have no text left.
 
-    The texts of walls are all texts stored as documents of `at_pages`. An article gets its latest earlier text back
-    that is none of them, or else is withdrawn. What the walls stated about their addresses is deleted from the
-    evidence.
+    The texts of walls are those stored with the documents of `at_pages`. An article gets its latest other text back, or
+    is withdrawn. What the walls stated about their addresses is deleted from the evidence.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
