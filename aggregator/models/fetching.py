@@ -77,16 +77,15 @@ class Validators:
 class FetchRequest:
     """One bounded, conditional GET.
 
-    `hops` are the redirects already followed for this request; they count against the limit on redirects. A redirect to
-    another host ends the fetch as `Redirected` if `follow_hosts` is False. A redirect to an address for which `ends_at`
-    returns True ends it in the same way.
+    `hops` are the redirects already followed for this request; they count against the limit on redirects.
+    `follow_hosts` False: a redirect to another host ends the fetch as `Redirected`. So does a redirect to an address
+    for which `ends_at` returns True. `deadline` is the whole time allowed, from name resolution to the last byte.
 
-    `validators_of` is the address that gave the `validators`; they are sent to no other address. None: they are sent
-    with every hop. `deadline` is the whole time allowed, from name resolution to the last byte.
+    `validators_of` is the only address to which the `validators` are sent; None: they are sent with every hop.
 
-    `feed` is the configured address of the feed for which the request is made. The feed's request keys (headers,
-    credentials) are sent to the feed's own origin only. `feed` "": no keys are sent. `feed` None: the keys that are
-    configured for the requested origin are sent (robots.txt, an address that the operator names).
+    `feed` is the configured address of the feed for which the request is made. Its request keys (headers, credentials)
+    are sent to the feed's own origin only. `feed` "": no keys are sent. `feed` None: the keys that are configured for
+    the requested origin are sent (robots.txt, an address that the operator names).
     """
 
     url: str
