@@ -168,7 +168,7 @@ def _write_folder(
 
 
 def _write_single(corpus: Corpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
-    """Write the articles to stdout, to the file `out` or, as texts, to the folder `out`."""
+    """Write the articles to stdout or to the file `out`; with the layout "txt" to files in the folder `out`."""
     from aggregator.durable_files import replaced_file
     from aggregator.sinks.export import write_articles, write_text_files
 

@@ -69,8 +69,8 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
     """Return a problem if our own network seems to be down, else None.
 
-    It seems to be down if the names of at least three hosts stopped to resolve, and at most as many other hosts have
-    answered since then. Names that failed long before most others do not count. `feeds` are the feeds with findings.
+    It seems to be down if the names of at least three hosts do not resolve any more, and at most as many other hosts
+    have answered since then. Names that failed long before most others are left out. `feeds` have findings.
     `hosts_answered` returns the hosts on which a poll succeeded since a given time.
     """
     unresolved = [
