@@ -1,7 +1,7 @@
 """Applies the operator's filters in the store: which pages are fetched, and which articles are in the corpus.
 
-The verdict depends only on the entries that announced a page, the page's article, and the rules. So a rule has the same
-effect whether the rule or the article came first. A page is kept if one of its entries is kept.
+The verdict depends only on the entries that announced a page, the page's article, and the rules. So it is the same
+whether the rule or the article came first. A page is kept if one of its entries is kept.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class _Unit:
         return self.is_out and self.verdict.kind == "kept"
 
     def change(self) -> FilterChange:
-        """Return the change of this unit as commands show it."""
+        """Return the decision about these pages as a `FilterChange`, for commands."""
         title = self.entries[0].title if self.entries else ""
         return FilterChange(
             url=self.pages[0].url,
@@ -236,7 +236,7 @@ class Settled:
     """What the filters did with pages.
 
     `skipped` are all pages that the rules skip. `waiting` are the pages that now wait for a request or for their
-    extraction, each with its host. `changes` are the changes as commands show them.
+    extraction, each with its host. `changes` are for commands.
     """
 
     skipped: frozenset[PageId] = frozenset()

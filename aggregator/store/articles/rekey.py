@@ -151,7 +151,7 @@ def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identit
     """Give an article and its evidence the new key of its address; return the keys to repartition.
 
     If another article has the new key, both articles keep their keys, and evidence says that they are one. They are
-    merged if their texts agree. The next change of rules deletes this evidence.
+    merged if their texts agree. If the rules change the new key once more, the evidence is deleted.
     """
     key = Key(article.key)
     heir = identify(article.url).key or key

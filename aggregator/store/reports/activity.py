@@ -1,4 +1,4 @@
-"""Recent activity in numbers, for health, the status page and metrics. Each query reads a bounded part of a table."""
+"""Recent activity in numbers, for health, the status page and metrics. Of entries and pages, few rows are read."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ _delays: Final = (
 
 
 def activity(tx: Transaction, since: datetime) -> Activity:
-    """Return what happened since `since`. Polls are counted as far back as the history of each feed is stored."""
+    """Return the `Activity` since `since`. Polls are counted as far back as the history of each feed is stored."""
     counted = tx.all(_polls_since, {"since": since})[0]
     delays = tx.all(_delays, {"after": _floor(tx, _last_entry), "since": since})
     return Activity(
@@ -148,8 +148,8 @@ _entry_from: Final = (
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
     """Return the numbers of new entries and articles on each of `count` days (UTC). The last is the day of `until`.
 
-    Articles that were merged or withdrawn later are counted. Entries are counted by the difference of their row
-    numbers, which is fast for any number of entries.
+    Articles that were merged or withdrawn later are counted. The number of entries is the difference of row numbers,
+    which is fast for any number of entries. So numbers without a row (removed feeds) are counted, too.
     """
     first = until.astimezone(UTC).date() - timedelta(days=count - 1)
     starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]
