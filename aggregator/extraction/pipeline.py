@@ -171,9 +171,9 @@ def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
 
 
 def next_page_of(job: ExtractJob) -> NextPage | None:
-    """Return the further page to fetch before extraction.
+    """Return the further page to fetch before the article is extracted.
 
-    None: no link is left, a further page failed, or the article has `MAX_PARTS` pages.
+    None: the last page has no further link, a further page failed, or the article has `MAX_PARTS` pages.
     """
     chain = job.chain
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:

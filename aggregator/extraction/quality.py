@@ -1,6 +1,6 @@
 """Returns the reasons to doubt that a text is an article. It changes nothing and extracts nothing.
 
-An article without reasons counts as good. A page with reasons is fetched again, or its article is stored with them.
+An article without reasons counts as good. An article with reasons is stored with them, as its `quality`.
 """
 
 from __future__ import annotations

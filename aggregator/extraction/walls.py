@@ -72,7 +72,7 @@ _PAYWALL_CLASSES = _pattern(_WORDS["paywall"]["classes"])
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the checks of a page use: its extracted article, its answer, its decoded source."""
+    """What the checks of a page use: its extracted article, its HTTP response, its decoded source."""
 
     content: Extraction
     page: ExtractInput

@@ -38,12 +38,12 @@ def render(text: str, date: str) -> str:
 
 
 def render_body(title: str, body: str, date: str) -> str:
-    """Return title and body with their envelope: envelope, title, blank line, body; without the LF that ends a file."""
+    """Return envelope, title, blank line and body, without the LF that ends a file. See `render` for the envelope."""
     return render(f"{title}\n\n{body}" if title else body, date)
 
 
 def render_markdown(title: str, markdown: str, date: str) -> str:
-    """Return title and markdown with their envelope: envelope, title as a heading, blank line, markdown."""
+    """Return envelope, title as a heading, blank line and markdown, without the LF that ends a file."""
     return render(f"# {title}\n\n{markdown}" if title else markdown, date)
 
 

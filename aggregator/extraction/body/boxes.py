@@ -34,7 +34,7 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Return whether an element contains only one element with one of the tags `wrapped`, perhaps in inner wrappers.
+    """Return whether an element has one element as its only content: one with a tag in `wrapped`, or an inner wrapper.
 
     Other elements without text do not count (a shadow, a button to scroll). An element with over 20 children is no
     wrapper, so that pages with thousands of children cost little.

@@ -113,7 +113,7 @@ def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return the marks to be written: for the index of each opening piece, the index of its closing piece.
+    """Return the marks to be written: a mapping from the index of an opening piece to that of its closing piece.
 
     Emphasis inside other emphasis is written only if the two touch at both ends or at none: CommonMark would read
     `***a** b**c***` in another way.
@@ -137,10 +137,7 @@ def _touch(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return all marks, in order: for the index of each opening piece, the index of its closing piece.
-
-    Of two marks that cross, one is left out.
-    """
+    """Return all marks, as `_pairs_of` does, in their order. Of two marks that cross, one is left out."""
     stack: list[int] = []
     pairs: dict[int, int] = {}
     for i, piece in enumerate(pieces):

@@ -137,7 +137,7 @@ def _opens(block: Block, votes: int) -> bool:
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the blocks from the h1 of a second `article` on, if the first has text. Endless pages append articles."""
+    """Drop the blocks from the h1 of a second `article` on, if the first is chosen. Endless pages append articles."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):

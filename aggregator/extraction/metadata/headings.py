@@ -32,7 +32,7 @@ _MAX_CHARS: Final = 500
 
 
 class Statements(NamedTuple):
-    """The titles that a page and its feed state, in the order of their weight; `""`: no such title."""
+    """The titles that a page and its feed state, the one with the greatest weight first; `""`: no such title."""
 
     headline: str = ""  # of JSON-LD; it may be written for search engines
     network: str = ""  # og:title

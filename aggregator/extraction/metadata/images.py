@@ -85,10 +85,9 @@ def split_credit(caption: str) -> tuple[str, str]:
 
 
 def _find(pictures: Sequence[Element], addresses: Sequence[str]) -> Element | None:
-    """Return the first `img` with the file name of a stated address, else the first `img` in a figure.
+    """Return an `img` with the file name of a stated address, else one in a figure; None: there is none.
 
-    Of several images with this file name, one with a caption comes first. Of figures, those in `article` or `main` come
-    first.
+    Of several images with this file name, one with a caption is preferred; of figures, one in `article` or `main`.
     """
     names = [_file_name(address) for address in addresses]
     for name in filter(None, names):

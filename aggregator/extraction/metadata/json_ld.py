@@ -28,7 +28,7 @@ _MAX_NODES = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonLd:
-    """The article's object (empty: the page has none), and all objects of the page that have an `@id`, by this id."""
+    """The JSON-LD of a page: the object of its `article` (empty: there is none), and all objects with an `@id`."""
 
     article: Node = field(default_factory=dict)
     by_id: Mapping[str, Node] = field(default_factory=dict)

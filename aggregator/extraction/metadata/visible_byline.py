@@ -48,8 +48,8 @@ class _Found:
 def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
     """Return the names in the best byline near the headline; empty: no byline is visible.
 
-    A byline of persons is better than one of a nickname, one below the headline better than one above, and one that the
-    markup names as an author better than one found by its words. `site` is the name of the site, which is no author.
+    A byline of persons is better than one of a nickname. Next, one below the headline is better than one above. Last,
+    one that the markup names as an author is better than one found by its words. `site`, the site's name, is no author.
     """
     best: _Found | None = None
     for element, kind, is_below in islice(_candidates(tree), _MAX_CANDIDATES):
@@ -74,7 +74,7 @@ def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
 
 
 def _stated_kind(element: Element) -> Kind | None:
-    """Return the sign in the markup that an element names an author (microdata, `rel`, class or id); None: no sign."""
+    """Return the sign (`Kind`) in the markup of a byline: microdata, `rel`, class or id; None: there is no sign."""
     attributes = element.attrib
     if not attributes:
         return None
@@ -141,7 +141,7 @@ def _names_of(element: Element, kind: Kind, site: str) -> tuple[str, ...]:
 
 
 def _microdata(element: Element) -> list[str]:
-    """Return the names that microdata states in an author's item: its `name` elements, else its own `content`."""
+    """Return the names that microdata states in an author's element: of its `name` parts, else its own `content`."""
     parts = [part for part in element.iter("*") if "name" in (part.get("itemprop") or "").split()]
     return [part.get("content") or text_in(part) for part in parts] or list(filter(None, [element.get("content")]))
 
@@ -158,7 +158,7 @@ def _lines(element: Element) -> Iterator[str]:
 
 
 def _without_date(text: str) -> str:
-    """Return a line up to its first number, and without the names of months and days right before this number.
+    """Return a line up to its first number, without names of months and days before it. "Bo2man" has no number.
 
     >>> _without_date("Ada Lovelace, Sun Dec 5, 2021"), _without_date("Bo2man")
     ('Ada Lovelace', 'Bo2man')
