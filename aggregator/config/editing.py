@@ -55,7 +55,7 @@ def remove_feed(path: Path, name_or_url: str) -> bool:
     Only the feed's own lines are removed; comments above them stay.
 
     Raises:
-        ConfigError: several feeds have that name, or the file cannot be edited; nothing was changed then.
+        ConfigError: several feeds have that name, or a file cannot be edited; this file was not changed then.
     """
     matches = [(file, feed) for file in _files(path) for feed in _feeds(file) if _is_meant(feed, name_or_url)]
     addresses = dict.fromkeys(same_address(_url(feed)) for _, feed in matches)

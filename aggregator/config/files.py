@@ -84,7 +84,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
     Such a file is copied to NAME.bak first and then overwritten in place.
 
     Raises:
-        ConfigError: the file cannot be written, and was not changed.
+        ConfigError: the file cannot be written. If overwriting it failed, NAME.bak has the earlier content.
     """
     try:
         try:

@@ -31,8 +31,8 @@ def default_place(environ: Mapping[str, str]) -> Path:
 def data_folder(path: Path, environ: Mapping[str, str]) -> Path:
     """Return the data folder for the configuration file `path`.
 
-    It is /var/lib/aggregator for a file below /etc/aggregator, and a folder below the user's home for `default_place`.
-    For any other file it is `data` beside the file.
+    It is /var/lib/aggregator for a file below /etc/aggregator, and the folder `aggregator` in the user's data folder
+    (`$XDG_DATA_HOME`) for `default_place`. For any other file it is `data` beside the file.
     """
     path = path.absolute()
     if path.is_relative_to(_SYSTEM):

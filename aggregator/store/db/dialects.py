@@ -106,13 +106,13 @@ class SqliteDialect:
         return None
 
     def lock_identity(self, conn: Connection) -> None:
-        """Do nothing: BEGIN IMMEDIATE has locked everything."""
+        """Do nothing: BEGIN IMMEDIATE has taken the write lock."""
 
     def lock_upgrade(self, conn: Connection) -> None:
-        """Do nothing: BEGIN IMMEDIATE has locked everything."""
+        """Do nothing: BEGIN IMMEDIATE has taken the write lock."""
 
     def try_lock_queue(self, conn: Connection) -> bool:
-        """Return True: BEGIN IMMEDIATE has locked everything."""
+        """Return True: BEGIN IMMEDIATE has taken the write lock."""
         return True
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
