@@ -15,7 +15,7 @@ class Counters:
         self._counts: Counter[str] = Counter()
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Increase the counts of these names by these numbers."""
+        """Add `counts` to the counts of the same names."""
         with self._lock:
             self._counts.update(counts)
 

@@ -18,7 +18,7 @@ from aggregator.urls import host_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKeys:
-    """The request settings of one feed. None, False or "" means that the general setting applies.
+    """The request settings of one feed or host. None, False or "" means that the general setting applies.
 
     `headers` may have credentials, so `repr` leaves them out.
     """

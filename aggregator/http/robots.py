@@ -159,7 +159,7 @@ def _parse(body: str, token: str) -> Protego:
 
 
 def _relevant(body: str, token: str) -> Iterator[str]:
-    """Yield the lines of the groups that apply to `token`.
+    """Yield the lines of the groups of rules that apply to a User-Agent with the product token `token`.
 
     Some files have groups for thousands of other agents. Protego would take too long to parse all of them.
     """

@@ -66,7 +66,7 @@ class HostSession:
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Yield a session with the host of `url`, which ends with the block. For this host, yield this session.
+        """Yield a session with the host of `url`, which ends with the block; yield this session if it has that host.
 
         None: the host cannot be claimed now: it was just requested, is backed off, or has another visit.
         """

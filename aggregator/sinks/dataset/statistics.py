@@ -41,7 +41,7 @@ class Statistics:
     def add(self, article: Article, words: int) -> None:
         """Count an article, whose body has `words` words.
 
-        The articles must come in the order of their first sighting.
+        The articles must come in the order in which they were first seen.
         """
         self.articles += 1
         self.words += words
