@@ -55,7 +55,7 @@ def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | No
     """Return how long the answer stays fresh, at most 7 days; None: the headers do not say it.
 
     The time is max-age, or else Expires minus Date (`now` if there is no Date). Age is subtracted from it. With
-    no-cache, no-store or a malformed Expires, it is 0 (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3).
+    no-cache or no-store, or if a malformed Expires is used, it is 0 (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3).
     """
     directives = _parse_directives(headers.get("cache-control", ""))
     max_age = _parse_seconds(directives.get("max-age", ""))

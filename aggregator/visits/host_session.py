@@ -152,9 +152,9 @@ class HostSession:
     def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
         """Note that a request for `url` has just ended: the pause before the next request begins.
 
-        The host is backed off after a failure in `HOST_CAUSES`, or after three timeouts in a row. A success, or a
-        failure with another cause (404, ...), resets its count of failures. A failure in `HOST_CAUSES` does neither if
-        it concerns the feed alone (`asks_for_quiet`), or another host after a redirect.
+        The host is backed off after a failure in `HOST_CAUSES`, or after three timeouts in a row. A success, or any
+        other failure (404, ...), resets its count of failures. A failure in `HOST_CAUSES` does neither if it concerns
+        the feed alone (`asks_for_quiet`), or another host after a redirect.
         """
         host = self.claim.host
         self._context.recent.append((host, None if failed is None else failed.cause))

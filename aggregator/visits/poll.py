@@ -223,7 +223,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
-    """Record a 304. A validator in it replaces the stored one; so does its freshness (RFC 9111, 4.3.4)."""
+    """Record a 304. Its validators and freshness replace the stored ones; a missing validator stays (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
         etag=result.validators.etag or before.etag,

@@ -57,8 +57,8 @@ def judge(
 ) -> FeedState:
     """Return the state after an answer to a request without validators.
 
-    The validators are distrusted if the answer has `new` entries, and they did not change or the 304s hid some of these
-    entries. `before` is the state before the poll.
+    The validators are distrusted if the answer has `new` entries, and either the validators are the same as before or
+    the 304s hid some of these entries. `before` is the state before the poll.
     """
     if before.revalidation == "distrusted":
         return state
