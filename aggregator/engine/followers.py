@@ -76,7 +76,7 @@ class Followers:
 def deliver_all(store: Store, clock: Clock, outputs: Sequence[Output], limit: timedelta) -> dict[str, str]:
     """Deliver all changes to all outputs, each in a thread of its own, within `limit`.
 
-    Return the problem of each output that lacks changes afterwards, by the output's name.
+    Return the problem of each output whose delivery failed or did not end in time, by the output's name.
     """
     note_outputs(store, outputs)
     problems: dict[str, str] = {output.name: f"not done after {limit.total_seconds():g} s" for output in outputs}

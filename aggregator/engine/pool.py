@@ -1,6 +1,7 @@
-"""Runs tasks on foreign bytes in worker processes (Pebble). A task that hangs, crashes or needs a gigabyte fails alone.
+"""Runs tasks on foreign bytes in worker processes (Pebble).
 
-In the standard library's pool, the crash of one worker fails all running tasks.
+A task that hangs, crashes or needs over a gigabyte fails alone. In the standard library's pool, the crash of one
+worker fails all running tasks.
 """
 
 from __future__ import annotations

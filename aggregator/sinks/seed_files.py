@@ -1,6 +1,6 @@
 """Writes articles to files in the seed format: `YYYY/MM/DD/NNN_<id>.txt`, by the day on which each was first seen.
 
-It writes and deletes only files with such names.
+It writes and deletes only files with such names, its temporary files and the file with the id of the folder.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
-    """Record a 304. Its validators and freshness replace the stored ones; a missing validator stays (RFC 9111, 4.3.4)."""
+    """Record a 304. Its freshness replaces the stored one; so does each validator that it has (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
         etag=result.validators.etag or before.etag,
