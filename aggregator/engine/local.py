@@ -52,7 +52,7 @@ class LocalEngine:
     # --- `run` and `run-once` ----------------------------------------------------------------------------------------
 
     def fill(self, scope: RunScope | None = None) -> int:
-        """Claim a due host for each free thread and start the visits; return how many. With `scope`, only its work is due."""
+        """Claim a due host (of `scope`) for each free thread, and start the visits; return how many."""
         visits = self.visits
         self._resting = False
         free = visits.workers - visits.running

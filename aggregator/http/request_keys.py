@@ -84,7 +84,7 @@ class RequestRules:
     def respects_robots(self, feed: str, url: str, usual: bool) -> bool:
         """Return whether robots.txt is obeyed for `url`, a page of `feed`.
 
-        The feed's setting counts first, then the setting of the page's host, then `usual`.
+        The setting of the feed counts first if the page has the feed's origin, then that of the host, then `usual`.
         """
         own = self._of_page(feed, url).respect_robots
         if own is not None:
@@ -93,7 +93,7 @@ class RequestRules:
         return self.robots.get(host, self.robots.get(_bare(host), usual))
 
     def agent_for(self, feed: str, url: str, usual: str) -> str:
-        """Return the User-Agent for a request for `url`, a page of `feed`: that of the feed's settings, or `usual`."""
+        """Return the User-Agent for `url`, a page of `feed`: the feed's own if `url` has its origin, or `usual`."""
         return self._of_page(feed, url).user_agent or usual
 
     def _of_page(self, feed: str, url: str) -> RequestKeys:

@@ -56,8 +56,8 @@ class RobotsRule:
     """The record of a host's robots.txt, as the store keeps it.
 
     `kind` "rules": `body` is the text of the file. "absent": there is no file, so everything is allowed. "unreachable":
-    the file could not be fetched (5xx, no answer), so nothing is allowed. `unanswered_since` is when that began; a day
-    later the record is "absent".
+    the file could not be fetched (5xx, no answer), so nothing is allowed. `unanswered_since` is when that began. If
+    it lasts a day, the record becomes "absent".
     """
 
     kind: Kind

@@ -177,7 +177,7 @@ class Transport:
 
 
 def stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
-    """Yield the body of an answer in pieces, as it was sent: still compressed."""
+    """Yield the body of an answer in pieces, before it is decompressed."""
     for chunk in response.stream(_READ_BYTES, decode_content=False):
         exchange.body_bytes += len(chunk)
         yield chunk
@@ -278,7 +278,7 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 class _BoundSocket(socket.socket):
-    """A socket whose every read has the limits of the exchange that its thread works on."""
+    """A socket that applies the limits of the thread's exchange to each read."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
         exchange = _exchange()
