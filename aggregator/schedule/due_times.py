@@ -115,9 +115,9 @@ def after_failure(
     """Return the feed's state after a failed poll, with its next `due_at`.
 
     The wait is our own interval, or `min_interval` for a feed that never answered and has no fixed interval. It doubles
-    with each hard, each two soft or each four temporary failures in a row (`_STEPS`), and is at least the wait before.
-    Its limit is the shorter of 24 hours and `max_interval`, or our own interval if that is longer. The server may ask
-    for more.
+    with each hard, each two soft or each four temporary failures in a row (`_STEPS`), and is not shorter than the wait
+    before. Its limit is 24 hours or `max_interval`, whichever is shorter, or our own interval if that is longer. The
+    server may ask for more.
 
     410 Gone pauses the feed until an operator acts. `own_network` True: our own network failed, so the failure does not
     count.
