@@ -148,8 +148,8 @@ _entry_from: Final = (
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
     """Return the numbers of new entries and articles on each of `count` days (UTC). The last is the day of `until`.
 
-    Articles that were merged or withdrawn later are counted. The number of entries is the difference of row numbers,
-    which is fast for any number of entries. So numbers without a row (removed feeds) are counted, too.
+    Articles that were merged or withdrawn later are counted. Entries are counted by their row numbers, which is fast
+    for any number of entries. Unused numbers (removed feeds; in PostgreSQL, updates of entries) are counted, too.
     """
     first = until.astimezone(UTC).date() - timedelta(days=count - 1)
     starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]
