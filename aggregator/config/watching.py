@@ -67,7 +67,7 @@ def rules_digest(config: Config) -> str:
 
 
 def rule_files(config: Config) -> Iterator[Path]:
-    """Yield the files in `publishers_dir` and `site_config_dir`, in order. A folder may be missing."""
+    """Yield `*.toml` in `publishers_dir`, then `*.txt` in `site_config_dir`. A folder may be missing."""
     for folder, pattern in zip(
         (config.extraction.publishers_dir, config.extraction.site_config_dir), _RULES, strict=True
     ):

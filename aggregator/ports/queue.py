@@ -158,9 +158,9 @@ class Queue(Protocol):
     def record_fetched(
         self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
     ) -> bool:
-        """Record that the page was fetched, and make it wait for extraction.
+        """Record that the page, or its `part`, was fetched, and make the page wait for extraction.
 
-        Its bytes are in the raw store. `folder` is the id of that store's folder.
+        The bytes are in the raw store, whose folder has the id `folder`. False: the claim is lost.
         """
 
     def leave_part(self, claim: Claim, page: Page) -> bool:
@@ -209,7 +209,7 @@ class Queue(Protocol):
         """
 
     def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
-        """Save `robots`, the text that `http/robots.py` made of the host's robots.txt, and when it was fetched."""
+        """Save `robots` (the text of a `RobotsRule`), which was fetched at `at`. False: the claim is lost."""
 
     def waiting_for_extraction(self) -> int:
         """Return how many pages wait for extraction, claimed ones included."""

@@ -93,7 +93,7 @@ _named: Final = _feeds.where(any_of(feeds.c.id))
 
 
 def list_feed_ids(tx: Transaction) -> tuple[FeedId, ...]:
-    """Return the enabled feeds in the order in which they were added."""
+    """Return the ids of the enabled feeds in the order in which they were added."""
     return tuple(FeedId(row.id) for row in tx.all(_enabled_ids))
 
 

@@ -272,6 +272,6 @@ def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
 
 
 def has_content(tx: Transaction, page_id: PageId) -> bool:
-    """Return whether the content of one of the page's entries can be the article's text."""
+    """Return whether the content of one of the page's first five entries can be the article's text."""
     found = (load_entry(row.rest, entry_id="", link=None) for row in tx.all(_entries_of, {"page": page_id}))
     return any(can_stand_in(entry.content, entry.summary, entry.enclosures) for entry in found)
