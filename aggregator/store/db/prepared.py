@@ -1,7 +1,7 @@
-"""Compiled statements, and the parameters of many rows for them.
+"""Compiles statements, and collects the parameters of many rows for them.
 
 SQLAlchemy looks up each parameter of each row by its name. For rows of 25 columns this takes longer than SQLite takes
-to insert them. Here the values are collected column by column.
+to insert them. Here the values are read column by column.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Prepared:
 
 @lru_cache(maxsize=512)  # most statements are constants of their modules
 def prepare(statement: Writing, dialect: Dialect, names: tuple[str, ...]) -> Prepared:
-    """Compile a statement for rows with values of these names."""
+    """Compile a statement for rows that have values for the parameters `names`."""
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     assert isinstance(compiled, SQLCompiler)
     values = compiled.construct_params(dict.fromkeys(names))

@@ -38,7 +38,7 @@ def scrub(database: Database, wait: timedelta) -> bool:
 
 
 def _scrub_sqlite(dialect: SqliteDialect, wait: timedelta) -> bool:
-    """Merge the search index, which drops the words of deleted texts. Then rewrite file and log (VACUUM)."""
+    """Merge the search index, so that it loses the words of deleted texts. Then rewrite file and log (VACUUM)."""
     with closing(dialect.connect("rw")) as connection:
         connection.execute("INSERT INTO article_search (article_search) VALUES ('optimize')")
         connection.execute("VACUUM")

@@ -1,4 +1,4 @@
-"""Moves due times back when the wall clock was set back. Otherwise nothing would be due for as long."""
+"""Moves due times back when the wall clock was set back. Otherwise polls would stop until it reaches the old times."""
 
 from __future__ import annotations
 
