@@ -35,6 +35,7 @@ _LED_LATER = re.compile(  # "Created by Ada Lovelace"; in "Ursula von der Leyen"
 _HARD = re.compile(r"\s*(?:[;|•·／]|\s/\s|\n)\s*")
 _ANDS = "|".join(re.escape(word) if len(word) > 1 else f"(?-i:{re.escape(word)})" for word in CONJUNCTIONS)
 _AND = re.compile(rf"\s+(?:{_ANDS})\s+", re.IGNORECASE)
+_AND_AT_END = re.compile(rf"\s+(?:{_ANDS})\s*$", re.IGNORECASE)
 _ANY_LABEL = re.compile(r"[^\W\d_]+(?:\s[^\W\d_]+){0,2}\s?[:：]\s*")  # "Teksti: Aino Virtanen"
 _COMMA = re.compile(r"\s*[,、]\s*")
 _ADDRESS = re.compile(r"https?:|www\.|\S@\S|^@|\.(?:com|org|net)/", re.IGNORECASE)
@@ -137,7 +138,10 @@ def _without_role(name: str) -> str:
         name = name[found.end() :]
     if found := _ROLE_BEFORE.match(name):
         name = name[found.end() :]
-    return name if _ROLE_ALONE.fullmatch(name) else _ROLE_AFTER.sub("", name).strip(" \t.,:-–—*").strip()
+    if _ROLE_ALONE.fullmatch(name):
+        return name
+    rest = _AND_AT_END.sub("", _ROLE_AFTER.sub("", name)).strip(" \t.,:-–—*").strip()
+    return name[len(rest) :].strip() if is_lead_in(rest) else rest
 
 
 def _label_of(name: str) -> re.Match[str] | None:

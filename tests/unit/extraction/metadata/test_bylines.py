@@ -24,6 +24,8 @@ from aggregator.extraction.metadata.bylines import persons_of
         (["Ludwig van Beethoven, Carl von Linné"], ("Ludwig van Beethoven", "Carl von Linné")),
         (["Jonas Petraitis, teisės fakulteto profesorius"], ("Jonas Petraitis",)),
         (["Trinidad and Tobago Newsday"], ("Trinidad and Tobago Newsday",)),
+        (["By Editor"], ("Editor",)),
+        (["Ada Lovelace and Editor"], ("Ada Lovelace",)),
         (["AFP, MANILA"], ("AFP, MANILA",)),
         (["dpa"], ("dpa",)),
         (["Ada Lovelace (Rome)", "ada lovelace"], ("Ada Lovelace",)),
