@@ -379,7 +379,11 @@ def check_room(config: Config) -> None:
 
 
 def _choose(feeds: Sequence[Feed], wanted: Sequence[str]) -> tuple[Feed, ...]:
-    """Return the feeds whose name or address is in `wanted`; all feeds if `wanted` is empty."""
+    """Return the feeds whose name or address is in `wanted`; all feeds if `wanted` is empty.
+
+    Raises:
+        ConfigError: no feed has a wanted name or address.
+    """
     if not wanted:
         return tuple(feeds)
     chosen = []

@@ -72,7 +72,7 @@ def read_site_config(text: str) -> SiteConfig:
 
 
 def load_site_configs(directory: Path) -> SiteConfigs:
-    """Read all files of a directory. Bytes that are not UTF-8 are replaced. A file without rules is left out."""
+    """Read the `*.txt` files of a directory. Other bytes than UTF-8 are replaced. A file without rules is left out."""
     configs = {}
     for path in sorted(directory.glob("*.txt")):
         config = read_site_config(path.read_text(encoding="utf-8", errors="replace"))

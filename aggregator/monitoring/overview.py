@@ -76,7 +76,10 @@ def is_broken(findings: Iterable[Finding]) -> bool:
 
 
 def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
-    """Return all feeds that have findings, in the order in which the feeds were added."""
+    """Return the `Diagnosis` of each feed that has findings, in the order in which the feeds were added.
+
+    The finding `own_clock` counts only for the feed that was polled last.
+    """
     found = {one.feed.id: one for one in _unwell(store, now)}
     return tuple(found[feed_id] for feed_id in sorted(found))
 

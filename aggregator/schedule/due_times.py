@@ -1,9 +1,8 @@
 """Computes when feeds, pages and hosts are requested next, after success and after failure. Pure; reads no clock.
 
-Why a host is backed off: a request failed with one of `HOST_CAUSES`, or several requests in a row timed out (counted in
-`visits/host_session.py`). `host_not_before` gives the end of the back-off. `publication_rate` tells how often a feed
-publishes. This module adds the times that the server asks for, and the waits after each kind of failure
-(docs/schedule.md).
+A feed is due after its own interval (`publication_rate`), or later if the server asks for that. Each kind of failure
+has waits of its own (docs/schedule.md). A host is backed off after one failure with a cause in `HOST_CAUSES`, or after
+several timeouts in a row (`host_not_before`). `visits/host_session.py` decides which failures concern the host.
 """
 
 from __future__ import annotations

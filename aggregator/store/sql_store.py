@@ -93,7 +93,7 @@ class SqlSnapshot(Snapshot):
 
 
 class SqlStore(Store):
-    """The store: a database, and the filters in use.
+    """The store in one SQL database. It also holds the entry filters that are in use, and applies them.
 
     The port describes its methods. Methods that are not in the port are described where their query is.
     """

@@ -163,7 +163,10 @@ def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _marks_beside(pieces: Sequence[_Piece], place: int, step: int) -> set[str]:
-    """Return the kinds ("open", "close") of the marks that touch a mark on its left (`step` -1) or right (1)."""
+    """Return the kinds ("open", "close") of the Markdown marks next to `place`, up to the first text or gap.
+
+    `step` -1: on the left; 1: on the right.
+    """
     kinds: set[str] = set()
     i = place + step
     while 0 <= i < len(pieces) and pieces[i].kind not in ("words", "gap"):

@@ -140,7 +140,8 @@ def _without_role(name: str) -> str:
         name = name[found.end() :]
     if _ROLE_ALONE.fullmatch(name):
         return name
-    rest = _AND_AT_END.sub("", _ROLE_AFTER.sub("", name)).strip(" \t.,:-–—*").strip()
+    rest, roles = _ROLE_AFTER.subn("", name)
+    rest = (_AND_AT_END.sub("", rest) if roles else rest).strip(" \t.,:-–—*").strip()
     return name[len(rest) :].strip() if is_lead_in(rest) else rest
 
 

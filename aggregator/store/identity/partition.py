@@ -233,12 +233,12 @@ def repartition(
 ) -> Mapping[bytes, ArticleId]:
     """Merge and split articles by the evidence about `keys` and about all keys connected with them.
 
-    The evidence gives groups of keys. A group means one article: the oldest whose own key is in the group. An article
-    made from a later page of a multi-page article is chosen last. The other articles are merged into the chosen one.
-    Their rows and texts stay, so that a split can restore them.
+    The evidence gives groups of keys. Each group means one article: the oldest whose own key is in it. An article that
+    was made from a later page of a multi-page article is chosen only if there is no other. The other articles are
+    merged into the chosen one; their rows and texts stay, so that a split can restore them.
 
-    `unannounced` is an article that this transaction inserted: its merge is not stored as a change. With `keep_urls`,
-    the keys of a group without an article still mean their earlier article.
+    `unannounced` is an article that this transaction inserted: if it is merged, `changes` gets no row. If no key of a
+    group has an article of its own, its keys and addresses lose their aliases; with `keep_urls` they keep them.
 
     Return the article of each key that has one, by the hash of the key.
     """

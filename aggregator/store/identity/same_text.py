@@ -63,7 +63,11 @@ def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
 
 
 def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges by equal text that do not count: the owner of one end has the text under several titles."""
+    """Return the `SAME_TEXT` edges that do not count.
+
+    Such an edge does not count if the host (or the person there, see `tenant`) of one of its two addresses has served
+    the same text under more than one title.
+    """
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
     titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)

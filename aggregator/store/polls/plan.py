@@ -31,8 +31,9 @@ from aggregator.store.polls.shared_links import separate_entries
 class PageWork:
     """The work on a known page that an entry of a poll causes.
 
-    "revisit": fetch the page again at `at`. "extract": extract the content of its entry again. "fetch": fetch the page
-    for the first time, since only another feed's content is stored for it.
+    "revisit": fetch the page again at `at`. "extract": the entry's content is the article and has
+    changed, so extract it again. "fetch": fetch the page for the first time. Its article is the content of another
+    feed's entry, but the polled feed wants its pages fetched.
     """
 
     kind: Literal["revisit", "extract", "fetch"]
@@ -188,9 +189,9 @@ def _plan_poll(
 
 
 def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[bytes, ArticleDraft]:
-    """Return the articles of new pages whose whole text came with the feed, by the hash of the page's key.
+    """Return the articles that the feed brought whole, for new pages, by the hash of the page's key.
 
-    A page is left out if a known entry of the poll leads to it, too.
+    A page is left out if an entry that was stored before also leads to it.
     """
     before = {one.key_hash for one in poll.entries if one.known is not None}
     return {

@@ -80,9 +80,11 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """If the lesson is true, join the pages that wait for it. If not, fetch the pages that it has joined.
+    """Do what follows from the standing of a lesson.
 
-    If it cannot be proven any more, fetch also the pages that wait for it.
+    If the lesson holds, each page that waits for it is joined to the article of its pair; a few are fetched as checks.
+    If it does not, the pages that it has joined are separated again and fetched. So are the pages that wait for it,
+    unless the lesson may still be proven.
     """
     if standing.holds:
         _take_waiting(tx, standing, None)

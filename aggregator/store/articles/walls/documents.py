@@ -103,10 +103,10 @@ def is_announced(tx: Transaction, hashed: bytes) -> bool:
 
 
 def stands_as_wall(tx: Transaction, document: Document) -> bool:
-    """Return whether the document is a wall.
+    """Return whether a document (a text, or the target of a redirect or canonical link) is a wall, as a login page is.
 
-    It is one if feeds announced pages with it under titles of different articles, and the pages contain nothing of
-    their titles. A target that a feed announced is no wall: other addresses may have moved to this article.
+    It is a wall if feeds announced its pages under titles of different articles. Only pages that contain nothing of
+    their announced title count. A target that a feed announced itself is no wall: articles may have moved to it.
     """
     if is_announced(tx, document.hash):
         return False

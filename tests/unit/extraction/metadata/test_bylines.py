@@ -25,6 +25,7 @@ from aggregator.extraction.metadata.bylines import persons_of
         (["Jonas Petraitis, teisės fakulteto profesorius"], ("Jonas Petraitis",)),
         (["Trinidad and Tobago Newsday"], ("Trinidad and Tobago Newsday",)),
         (["By Editor"], ("Editor",)),
+        (["Mac & i"], ("Mac & i",)),
         (["Ada Lovelace and Editor"], ("Ada Lovelace",)),
         (["AFP, MANILA"], ("AFP, MANILA",)),
         (["dpa"], ("dpa",)),
