@@ -26,7 +26,7 @@ class Pending(Generic[W]):
 class GroupCommit(Generic[W]):
     """Lets one thread at a time, the leader, run the writes of all waiting threads.
 
-    Alone, each of 32 writes needs a BEGIN, a COMMIT and a change of thread. As a group, they need one of each together
+    Alone, each of 32 writes needs a BEGIN, a COMMIT and a change of thread. As a group, all 32 share one of each
     (measured on unchanged polls: docs/performance.md).
     """
 

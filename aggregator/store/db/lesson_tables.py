@@ -1,4 +1,4 @@
-"""The tables of lessons (what was learned about a site's addresses) and of WordPress blogs; no query."""
+"""The tables of lessons (what was learned about the addresses of a site) and of WordPress blogs; no query."""
 
 from __future__ import annotations
 
