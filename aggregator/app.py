@@ -1,4 +1,4 @@
-"""Makes the components of a process from its settings: store, fetcher, workers, sinks. Makes the only real clock."""
+"""Makes the components of a process from its settings: clock, store, fetcher, workers, sinks."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class App:
     def renew_keys(self, share: timedelta) -> bool:
         """Recompute stored keys by the present rules, for about the time `share`; return True if all work is done.
 
-        After the keys come two upgrades that each store gets once: `search_walls` and `ask_refused_again` of the store.
+        The work includes two checks that are made once for each store: `search_walls` and `ask_refused_again`.
         """
         version, ends_at = key_version(self.rules.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
@@ -142,8 +142,8 @@ class App:
     def keep_house(self, *, sweep: bool) -> None:
         """Delete texts older than `[storage] retention`, and raw responses older than `raw_retention` (0: never).
 
-        With `sweep`, also delete two kinds of files that are over a day old: raw responses that no page refers to, and
-        the sinks' files without an article. The sinks' files stay while another process publishes.
+        With `sweep`, also delete files over a day old: raw responses that are no longer needed, unfinished files of
+        killed processes, and the sinks' files without an article (not while another process publishes).
         """
         now, storage = self.store.now(), self.config.storage
         gone: list[str] = []
@@ -179,8 +179,8 @@ class App:
     ) -> tuple[RunReport, Published]:
         """Poll the due feeds, fetch and extract the pages that they announce, publish, and deliver to the outputs.
 
-        `feeds` are names or URLs: only these feeds are polled; (): all. With `force`, they are polled even if they are
-        not due, unless Retry-After or a 410 forbids that. `on_progress` gets the counts of the run so far.
+        `feeds` are the names or URLs of the feeds to poll; (): all. With `force`, feeds that are not due are polled,
+        too, unless Retry-After or a 410 forbids that. `on_progress` gets the counts of the run so far.
 
         Raises:
             ConfigError: an item of `feeds` is no enabled feed.
@@ -303,7 +303,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
 
 
 def _secrets(config: Config) -> dict[str, str]:
-    """Return the secrets that no publisher may get: of the outputs and the web page, by the part that has them.
+    """Return the secrets of outputs and web page, which no publisher may get, by `output NAME` or `[web] token_file`.
 
     Raises:
         ConfigError: a secret is missing.
@@ -382,7 +382,7 @@ def _choose(feeds: Sequence[Feed], wanted: Sequence[str]) -> tuple[Feed, ...]:
     """Return the feeds whose name or address is in `wanted`; all feeds if `wanted` is empty.
 
     Raises:
-        ConfigError: no feed has a wanted name or address.
+        ConfigError: an item of `wanted` fits no feed.
     """
     if not wanted:
         return tuple(feeds)

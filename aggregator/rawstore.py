@@ -1,6 +1,6 @@
 """Raw responses in a folder: each is a zstd file `ab/cd/<content hash>`. Knows no page and no database.
 
-A file in the folder contains the folder's id. By this id the store knows which machine can read the bytes of a page.
+The file `folder-id` contains the folder's id. The database has it for each page, to find the machine with its bytes.
 Only bytes that `put` has compressed are read here, so there is no gzip bomb limit; `compression.py` lists the limits.
 """
 
@@ -46,7 +46,7 @@ class FileRawStore:
 
     @property
     def folder(self) -> str:
-        """The id of the folder, which a file in the folder contains."""
+        """The id of the folder, from its file `folder-id`."""
         return self._id
 
     def put(self, body: bytes, at: datetime) -> str:

@@ -76,11 +76,10 @@ _take: Final = (
 def claim_fetched(
     tx: Transaction, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
 ) -> tuple[FetchedPage, ...]:
-    """Claim fetched pages whose bytes are in `folder`, or that need no bytes, oldest announcement first.
+    """Claim pages for at most `limit` tasks, with bytes in `folder` or without bytes, oldest announcement first.
 
-    The claimed pages fill `limit` tasks. A task is one page with bytes, or up to `batch` pages without, which are
-    extracted together. A page that was claimed `_MAX_CLAIMS` times without a result fails instead. The call also
-    records that the folder has a worker.
+    A task is one page, or up to `batch` pages that have no bytes and were not claimed before. A page that was claimed
+    `_MAX_CLAIMS` times without a result fails instead. The call also records that the folder has a worker.
     """
     _beat(tx, folder)
     rows = list(_for_tasks(_candidates(tx, limit * batch, folder, scope), limit, batch))
@@ -99,7 +98,7 @@ def claim_fetched(
 
 
 def _for_tasks(rows: Iterable[Row[Any]], limit: int, batch: int) -> Iterator[Row[Any]]:
-    """Yield the rows that fill `limit` tasks."""
+    """Yield the first `rows`, as many as make at most `limit` tasks (see `claim_fetched`)."""
     alone = together = 0
     for row in rows:
         if row.raw_hash is None and not row.extract_attempts:
@@ -120,7 +119,7 @@ def _candidates(tx: Transaction, limit: int, folder: str, scope: RunScope | None
 
 
 def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: RunScope) -> Iterator[int]:
-    """Yield the unclaimed pages of `scope` in the order of their announcement. Rows are read in small batches."""
+    """Yield the ids of unclaimed pages of `scope`, in order of announcement. Rows are read in small batches."""
     last = 0
     while rows := tx.all(_free_after, {**parameters, "last": last, "limit": _LOOK_AT}):
         yield from (row.id for row in rows if row.id in scope.pages or row.id in scope.deferred)
@@ -156,7 +155,7 @@ _columns: Final = (
 
 
 def select_pages(source: FromClause, raw_hash: ColumnElement[str]) -> Select[Any]:
-    """Return the query for fetched pages in `source` (`pages`, perhaps joined), each with its response `raw_hash`."""
+    """Return the query for the pages in `source` (`pages`, perhaps joined), each with its response `raw_hash`."""
     return (
         select(*_columns)
         .select_from(source)
@@ -238,12 +237,12 @@ _give_back: Final = (
 
 
 def renew_page(tx: Transaction, page: FetchedPage, lease: timedelta) -> bool:
-    """Renew the lease of an extraction. Return False if it is lost."""
+    """Renew the lease of a page that is being extracted. Return False if the claim is lost."""
     return tx.run(_renew, {"page": page.id, "held": page.token, "until": tx.now + lease}).rowcount == 1
 
 
 def give_back_page(tx: Transaction, page: FetchedPage) -> None:
-    """End the claim without an outcome; the attempt does not count."""
+    """End the claim on a page without a result. This claim does not count towards `_MAX_CLAIMS`."""
     tx.run(_give_back, {"page": page.id, "held": page.token})
 
 
@@ -290,7 +289,7 @@ def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFa
 
 
 def _give_up(tx: Transaction, page_id: PageId, failed: PageFailed, at: datetime) -> None:
-    """End the work on this fetch without an article. If the page has an earlier article, this article stays."""
+    """Record that the page gave no article and is not retried. An earlier article of the page stays."""
     row = tx.run(_row, {"page": page_id}).one()
     values = {
         "page": page_id,
@@ -345,7 +344,7 @@ _abandoned: Final = (
 
 
 def _beat(tx: Transaction, folder: str) -> None:
-    """Record every `_BEAT` that this folder has a worker, and make pages in folders without a worker due again."""
+    """Record that this folder has a worker, once per `_BEAT`; then make pages of folders without a worker due again."""
     row = tx.first(_seen, {"folder": folder})
     if row is not None and abs(tx.now - row.seen_at) < _BEAT:
         return

@@ -1,4 +1,4 @@
-"""Parts: the further pages of an article on several pages. Stores them and makes the next one due.
+"""Parts: the further pages of an article on several pages. Stores parts and makes the next one due.
 
 The parts belong to one answer of the first page (`raw_hash`). If the first page changes, its parts are fetched again.
 The parts of the stored text stay until the article has another text.
@@ -73,7 +73,7 @@ def _load(row: Row[Any]) -> PagePart:
 
 
 def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
-    """Return the pages with the parts of their present response; `parts_before` counts those of the stored article."""
+    """Return the pages with the `parts` of their present response, and the number of the stored article's parts."""
     ids = [page.id for page in fetched if page.raw is not None]
     rows = tx.all_of(_of_pages, ids)
     if not rows:
@@ -95,7 +95,7 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
 
 
 def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
-    """Return the part to fetch next, by page id. Rows of `pages` whose page itself must be fetched are left out."""
+    """Return the part to fetch next, by page id. Pages that must be fetched themselves are left out."""
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)
@@ -141,17 +141,17 @@ _ask: Final = (
 
 
 def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Delete the parts of this response that were not fetched, since the page itself was fetched again."""
+    """Delete the parts of the response `raw_hash` that have no bytes, since the page itself was fetched again."""
     tx.run(_drop_failed, {"page": page_id, "first": raw_hash})
 
 
 def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Delete all parts of this response. They will be fetched again."""
+    """Delete all parts of the response `raw_hash`. They will be fetched again."""
     tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
 
 
 def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """Make the page due with the next part of its article. None: the claim is lost."""
+    """Make the page due, to fetch the next part of its article; return the part's host. None: the claim is lost."""
     row = tx.first(_held, {"page": page.id, "held": page.token})
     if row is None:
         return None
@@ -162,7 +162,7 @@ def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) ->
 
 
 def ask_for_part(tx: Transaction, page_id: PageId, url: str, at: datetime) -> HostId:
-    """Make a page due with one of its parts, at the part's host; return this host."""
+    """Make a page due at the host of its part `url`, to fetch this part; return the host."""
     name = host_of(url)
     host_id = host_ids(tx, [name])[name]
     tx.run(_ask, {"page": page_id, "its_host": host_id, "part_url": url, "at": at})
@@ -255,7 +255,7 @@ _anew: Final = (
 
 
 def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
-    """Leave a part to the workers whose folder has the page's bytes. If none is alive, fetch the whole article again.
+    """Let the page wait for a worker whose folder has its bytes. If there is none, fetch the whole article again.
 
     Return False if the claim is lost.
     """
