@@ -88,9 +88,10 @@ class ExtractionLine:
     def step(self, wait: float, scope: RunScope | None = None) -> int:
         """Start tasks, wait up to `wait` seconds for results, record them.
 
-        Return how many pages are no longer in hand: recorded, given back, or lost to another claim.
+        Return for how many pages the work here has ended: recorded, given back, or lost to another claim.
 
         Raises:
+            OSError: a file cannot be deleted, or a worker cannot be started.
             StorageError: the store failed, or refused a page; what it accepted is recorded.
         """
         self._pool.mend()
@@ -212,10 +213,12 @@ class ExtractionLine:
     # --- results ------------------------------------------------------------------------------------------------------
 
     def _finish(self, tasks: Sequence[_Done], scope: RunScope | None) -> int:
-        """Record the results of tasks, all articles in one transaction; return how many pages are no longer in hand.
+        """Record the results of tasks, all articles in one transaction.
 
-        If the store refuses a page, the others are recorded all the same. The page is claimed again when its lease has
-        run out.
+        If a task of several pages failed, each of its pages is tried again alone. If the store refuses a page, the
+        others are still recorded; the refused page is claimed again when its lease has run out.
+
+        Return for how many pages the work here has ended: recorded, given back, or refused.
 
         Raises:
             StorageError: the store refused a page; the last error, if there are several.
@@ -248,7 +251,7 @@ class ExtractionLine:
         return before - len(self._in_hand)
 
     def _refused(self, page: FetchedPage, error: StorageError) -> None:
-        """Note an error of the store, which `_finish` raises at its end, and let the page go."""
+        """Stop the work on a page that the store refused. `_finish` raises the error at its end."""
         self._refusal = error
         self._let_go(page)
 
@@ -357,7 +360,7 @@ class ExtractionLine:
             logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
     def _holds(self, page: FetchedPage) -> bool:
-        """Whether this claim of the page is in hand. A stop in another thread may have given it back."""
+        """Return whether this claim of the page still counts here. A stop in another thread may have given it back."""
         return self._in_hand.get(page.id) is page
 
     def _let_go(self, page: FetchedPage) -> None:
@@ -372,7 +375,7 @@ class ExtractionLine:
         self._let_go(page)
 
     def _delete_bytes(self, pages: Sequence[FetchedPage]) -> None:
-        """Delete the bytes of these pages and their parts, except bytes that a page still waits with."""
+        """Delete the bytes of these pages and their further pages, unless another page needs the same bytes."""
         raws = (raw for page in pages for raw in (page.raw, *(part.raw for part in page.parts)))
         hashes = {raw.content_hash for raw in raws if raw is not None}
         for content_hash in hashes - self.context.store.awaited_raw(hashes):
@@ -380,10 +383,10 @@ class ExtractionLine:
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:
-    """Yield the pages in groups, one group for each task. Most groups have one page.
+    """Yield the pages in groups, one group for each task.
 
-    Up to 32 pages without a raw response share a task, but not a page that was claimed before: it may have crashed a
-    worker.
+    Up to 32 pages that have no bytes (only their entry's content is extracted) share a task. Every other page has a
+    task of its own. So has a page that was claimed before, since it may have crashed a worker.
     """
     together = [page for page in pages if page.raw is None and page.claims <= 1]
     yield from ([page] for page in pages if page.raw is not None or page.claims > 1)
