@@ -137,11 +137,11 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join the groups of keys that `bare` (edges of the weak kinds) connects, if the groups have an equal text.
+    """Join groups that `bare`, edges of the weak kinds, connects and that have an equal text.
 
-    Two keys are connected if one names the other, or both name the same target. For a `rel=canonical`, texts of the two
-    keys that resemble each other suffice. `groups` (each key's group) is changed. Return the edges that joined nothing:
-    `key` shares a group neither with the target nor with another key that names it.
+    Two groups are connected if a key of one names a key of the other, or both name the same target. If a
+    `rel=canonical` names the key, similar texts suffice. `groups` (the group of each key) is changed. Return the
+    useless edges: their `key` is in a group neither with their target nor with another key that names this target.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -178,7 +178,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return why an edge is refused, if the edge alone is the reason; None: it is judged by texts and other edges."""
+    """Return why an edge is refused whatever is known about its keys; None: texts and other edges decide."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
@@ -191,15 +191,15 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `key` looks like a section, without five digits in its last segment, and `other` is below it."""
+    """Return whether `other` is below `key`, and the last segment of `key` has no five digits in a row."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return (kind, target) for each target that more than `MAX_SHARED` different articles name by this kind of edge.
+    """Return (kind, target) if edges of that kind lead from more than `MAX_SHARED` different articles to the target.
 
-    Such targets are error pages, sections, and wrong addresses or guids of templates.
+    Such a target is, for example, an error page, a section, or a wrong guid that a template gives to all entries.
     """
     sources: dict[tuple[EvidenceKind, Key], set[Key]] = defaultdict(set)
     for edge in edges:
@@ -223,7 +223,7 @@ def _contested(edges: Iterable[Edge]) -> set[Key]:
 def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, strict: bool) -> int:
     """Return the number of different articles under `keys`.
 
-    Two keys whose texts and titles prove nothing count as one article if `strict`, otherwise as two.
+    Two keys without texts or titles to compare count as one article if `strict`, otherwise as two.
     """
     found: list[KeyFacts] = []
     for key in sorted(keys):
@@ -248,9 +248,8 @@ def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping
 def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
     """Return whether two keys are different articles; None: neither their texts nor their titles can be compared.
 
-    Two texts are one article if at least half of the smaller sample of hashes is in the other: a mobile page is
-    shorter, an update is longer. Texts with a sample that is too small are one article if they are equal or have equal
-    titles. If a text is missing, the titles decide.
+    Two texts are one article if at least half of the hashes of the smaller sample are in the other: a mobile page is
+    shorter, an update is longer. Equal texts are always one. Titles decide if a sample is too small or a text missing.
     """
     if one.text_hash is not None and other.text_hash is not None:
         if one.text_hash == other.text_hash:
@@ -281,7 +280,7 @@ def resemblance(one: KeyFacts, other: KeyFacts) -> float:
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
     """Return the edges between an entry's link and its other addresses: feedburner:origLink, guid and content id.
 
-    The guid counts if it is a permalink, or an address with the number of the linked post (WordPress, Medium).
+    The guid is used only if it is a permalink, or the short address of the linked post (WordPress, Medium).
     """
     is_address = entry.is_permalink or _is_post_of(entry.id, entry.link or "")
     addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
@@ -295,7 +294,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Return whether `guid` is the short address, with only its number, of the WordPress or Medium post at `link`.
+    """Return whether `guid` is the short address of the WordPress or Medium post at `link`.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True
@@ -348,7 +347,7 @@ def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishe
 
 
 def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
-    """Return the edge between a wp.me link and the "?p=" address of its post; empty: `blog` is not the link's blog."""
+    """Return the edge from the "?p=" address of a post to its wp.me `link`; empty: the post is of another blog."""
     post = parse_wordpress_shortlink(link)
     if post is None or post[0] != blog.number:
         return ()
@@ -366,9 +365,9 @@ _DECLARED_NOTHING = DeclaredUrls()
 
 
 def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End | None:
-    """Return key and site of an entry's content id; None: the feed's publisher has no rule that makes keys of ids.
+    """Return key and site of an entry's `content_id`; None: it is not 5 to 10 digits, or no rule makes keys of it.
 
-    A rule with `per_host` does not count: its ids are unique within one host only, and the content id names no host.
+    A rule with `per_host` makes none: its ids are unique within one host only, and `content_id` names no host.
     """
     publisher = publisher_of(publishers, host_of(feed_url))
     if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):

@@ -128,7 +128,7 @@ def is_passing(line: str) -> bool:
 
 
 def compare(one: Set[int], other: Set[int]) -> Similarity:
-    """Return the similarity of two samples. The caller has removed boilerplate hashes (`without_boilerplate`)."""
+    """Return the similarity of two samples of hashes, from which `without_boilerplate` has removed repeated phrases."""
     common = len(one & other)
     smaller, union = min(len(one), len(other)), len(one) + len(other) - common
     return Similarity(
@@ -139,7 +139,7 @@ def compare(one: Set[int], other: Set[int]) -> Similarity:
 
 
 def is_near_duplicate(similarity: Similarity) -> bool:
-    """Return whether a similarity reaches three thresholds (measured by benchmarks/bench_near_duplicates.py)."""
+    """Return whether each of the three figures of a similarity is high enough for near duplicates."""
     return (
         similarity.common >= MIN_COMMON
         and similarity.containment >= MIN_CONTAINMENT
@@ -157,9 +157,9 @@ def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site
 
 
 def is_boilerplate(use: HashUse, site_size: int = 0) -> bool:
-    """Return whether a hash is of a repeated phrase: it is in many documents, or in a large share of one site's.
+    """Return whether a hash is of a repeated phrase: many documents have it, or a large share of one site's documents.
 
-    `site_size` is the number of that site's documents. The share counts only if the site has many documents.
+    `site_size` is the number of documents of the site; the share is ignored if they are few.
     """
     if use.documents > MAX_DOCUMENTS:
         return True
@@ -174,9 +174,8 @@ def best_match(
 ) -> tuple[ArticleId, Similarity] | None:
     """Return the candidate most similar to `own`, with the similarity; None: none is a near duplicate.
 
-    `candidates` are the articles that have a hash or the text hash of `own`. An equal text hash means the greatest
-    similarity. Of equally similar candidates the one with the smallest id is returned. If the text of `own` is too
-    short to be compared, None is returned.
+    An equal text hash means the greatest similarity. Of equally similar candidates the one with the smallest id is
+    returned. If the text of `own` is too short to be compared, None is returned.
     """
     if own.size == 0:
         return None

@@ -318,7 +318,7 @@ def _fold_odd_path(path: str) -> str:
 
 
 def _strip_amp(path: str) -> str:
-    """Remove the parts of a path that only mark AMP. A path of such parts alone stays (https://example.org/amp)."""
+    """Remove the parts of a path that only mark AMP. If nothing else would be left ("/amp"), the path is unchanged."""
     stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
     return stripped or path
 
@@ -348,8 +348,8 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
     """Return (name, value) of the parameters that stay, sorted by name, and the value of `_escaped_fragment_`, or "".
 
-    This parameter stands for a fragment that begins with "#!" (https://developers.google.com/search/docs/ajax-crawling,
-    retired 2015).
+    The parameter `_escaped_fragment_` stands for a fragment that begins with "#!"
+    (https://developers.google.com/search/docs/ajax-crawling, retired 2015).
     """
     plain = _PLAIN_QUERY.fullmatch(query) is not None
     items: list[tuple[str, str]] = []

@@ -30,9 +30,9 @@ def is_episode(enclosures: Iterable[Enclosure]) -> bool:
 
 
 def own_identity(feed_url: str, entry_id: str, address: str) -> Identity:
-    """Return the identity of an entry whose own content is the article, made of its feed's address and its id.
+    """Return URL and key of an article that is an entry's own content. The key has a hash of feed address and id.
 
-    Its URL is where readers find the entry: `address`, with a hash of feed and id as its fragment.
+    The URL is where readers find the entry: `address`, with that hash as its fragment.
 
     >>> own_identity("https://a.example/feed", "n1", "https://a.example/notes").url.partition("#")[0]
     'https://a.example/notes'

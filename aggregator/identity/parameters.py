@@ -41,9 +41,9 @@ def without_query(url: str) -> str:
 
 
 def differ_in_values(one: str, other: str) -> bool:
-    """Return whether two addresses differ only in values of parameters that do not name articles.
+    """Return whether two addresses differ only in values of parameters, and none of these names articles.
 
-    Those that name articles in common software are in `NEVER_LEARNED`.
+    `NEVER_LEARNED` has the parameters that name articles in common software.
 
     >>> differ_in_values("https://example.org/a?from=rss1", "https://example.org/a?from=rss2")
     True

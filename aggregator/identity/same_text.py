@@ -92,8 +92,8 @@ def tenant(key: Key) -> str | None:
 def _says_otherwise(one: Key, other: Key) -> bool:
     """Return whether two addresses look like those of different articles.
 
-    They do if one of them is a listing or the section above the other, if they name different languages, or if both
-    contain dates and the dates differ.
+    They do if one of them is a listing or the section above the other, if they do not name the same languages ("/de/"),
+    or if both contain dates and the dates differ.
     """
     if is_listing(one) or is_listing(other) or is_above(one, other) or is_above(other, one):
         return True

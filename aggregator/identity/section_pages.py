@@ -60,14 +60,14 @@ def is_language(segment: str) -> bool:
 
 
 def _ends_as_article(segment: str) -> bool:
-    """Return whether the last segment of a path has four words (a headline) or five digits in a row (a number)."""
+    """Return whether the last segment of a path has at least four words or five digits, and is no word for listings."""
     if segment in _LISTING_WORDS:
         return False
     return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS
 
 
 def is_home(key: Key) -> bool:
-    """Return whether a key is that of a site's home page, with any parameters but a single one that names a post.
+    """Return whether a key has the path "/" and is that of a home page, not of a post ("?p=1").
 
     >>> is_home(Key("https://example.org/?t=1")), is_home(Key("https://example.org/?p=1"))
     (True, False)
@@ -77,5 +77,5 @@ def is_home(key: Key) -> bool:
 
 
 def may_be_article(key: Key | None, asked: Key) -> bool:
-    """Return whether `key` is not None, not a home page, and no listing other than the requested page `asked`."""
+    """Return whether `key` is not None, no home page, and no listing unless it is the requested page `asked`."""
     return key is not None and not is_home(key) and (key == asked or not is_listing(key))

@@ -40,7 +40,7 @@ def site_of_url(url: str, publishers: Publishers) -> str:
 
 
 def _site_of_key(key: str, publishers: Publishers) -> str:
-    """Return the site of a key: that of the address in it, or that of the publisher whose number it is."""
+    """Return the site of a key. If the key is a publisher's number ("dw:63723431"), it is that publisher's site."""
     if _GENERIC.fullmatch(key):
         return site_of_url(key, publishers)
     name, *host, _ = key.split(":")

@@ -82,9 +82,8 @@ def are_versions(one: str, other: str) -> bool:
 def is_wall(announced: Iterable[Collection[str]]) -> bool:
     """Return whether one document, found at several addresses, is a wall.
 
-    `announced` has for each address the titles under which feeds announced it. Addresses are grouped if their titles
-    are versions of one headline. The document is a wall if there are at least two groups. An address without a title
-    does not count.
+    `announced` has for each address the titles under which feeds announced it. The document is a wall if they belong to
+    at least two headlines; versions of one headline count once. An address without a title does not count.
     """
     groups: list[list[str]] = []
     for titles in sorted({tuple(sorted({title for title in titles if _tokens(title)})) for titles in announced}):
@@ -106,11 +105,11 @@ class AnnouncedPage:
 
 
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
-    """Return whether the titles allow two pages to be one article. If not, only a wall can have joined them.
+    """Return whether the titles of two pages allow that they are one article. If not, only a wall can have joined them.
 
-    They do if a page has no announced title, if both have one in common, or if a page contains one of the other. They
-    also do if the pages have the same title, their announced titles are versions of one headline, and a page contains
-    at least half of the long words of its own announced title.
+    They allow it if a page has no announced title, if the pages share one, or if a page contains one of the other. They
+    also allow it if the pages' own titles are equal, their announced titles are versions of one headline, and a page
+    contains at least half of the long words of its own announced title.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:

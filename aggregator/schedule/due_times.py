@@ -1,8 +1,8 @@
 """Computes when feeds, pages and hosts are requested next, after success and after failure. Pure; reads no clock.
 
 A feed is due after its own interval (`publication_rate`), or later if the server asks for that. Each kind of failure
-has waits of its own (docs/schedule.md). A host is backed off after one failure with a cause in `HOST_CAUSES`, or after
-several timeouts in a row (`host_not_before`). `visits/host_session.py` decides which failures concern the host.
+has waits of its own (docs/schedule.md). All requests to a host are deferred (its back-off) after one failure with a
+cause in `HOST_CAUSES` (429, 503, no connection, DNS, TLS), or after several timeouts in a row.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ def next_poll_at(
     """Return the time of the next poll after a successful poll at `now`.
 
     The wait is our own interval, varied at random; after lost entries it is shorter (`after_gap`). The server may ask
-    for a longer wait, up to seven days, even beyond `max_interval`. `rhythm` is that of the feed, if the caller has it
-    already.
+    for a longer wait, up to seven days, even beyond `max_interval`. `rhythm` None: it is computed from `feed`.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
@@ -78,12 +77,12 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
 
 
 def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
-    """Return `state`, the state after this poll, with a limit for the next intervals, because entries were lost.
+    """Return `state` with a limit for the next intervals, because this poll found that entries were lost.
 
-    `feed.state` is the state before this poll. The limit is half of the shortest of: the time since the last answer,
-    the interval planned then, and `covered`, the age of the feed's oldest entry (None: not known). It doubles each day.
-    If the feed has a fixed interval and the last answer is over two intervals old, the poll was merely late: `state` is
-    unchanged.
+    `state` is the feed's state after this poll, `feed.state` that before it. The limit doubles each day. It begins at
+    half of the shortest of: the time since the last answer, the interval planned then, and `covered`, the age of the
+    feed's oldest entry (None: not known). No limit is set if the feed has a fixed interval and the last answer is more
+    than two intervals old: the poll was merely late.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -151,7 +150,7 @@ def _wait_before(state: FeedState) -> timedelta:
 
 
 def forced_due(state: FeedState, now: datetime) -> bool:
-    """Return whether `run-once --all` may poll a feed now: it is not gone, and its Retry-After is over."""
+    """Return whether `run-once --all` may poll a feed now: 410 Gone did not pause it, and no Retry-After holds."""
     return state.status is not FeedStatus.GONE and (state.not_before is None or state.not_before <= now)
 
 
@@ -255,8 +254,8 @@ _ENOUGH_HOSTS: Final = 3
 def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
     """Return whether our own network is down: the latest requests went to three hosts or more, and none was answered.
 
-    `outcomes` are host and cause of failure (None: no failure) of the latest requests of all visits, about twenty, in
-    any order. An answer of any server, even an error, proves that our network works.
+    `outcomes` has (host, cause of failure) of each of these requests, in any order; a cause of None: no failure. Any
+    answer of a server, even an error, proves that our network works.
     """
     hosts = {host for host, _ in outcomes}
     return len(hosts) >= _ENOUGH_HOSTS and all(cause in _NETWORK for _, cause in outcomes)
@@ -266,11 +265,11 @@ def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
 
 
 def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random: Random) -> datetime:
-    """Return the end of a host's back-off after a failure with one of `HOST_CAUSES`, or after several timeouts.
+    """Return until when all requests to a host are deferred (its back-off), after `failed`.
 
-    `failures` is the number of the host's back-offs in a row before this one, or 0 if our own network is down. The
-    server's Retry-After is used, up to seven days. Without it the wait doubles with each back-off: from five minutes up
-    to a day after 429 or 503, from one minute up to an hour after other failures.
+    The server's Retry-After is used, up to seven days. Without it the wait doubles with each back-off in a row: from
+    five minutes up to a day after 429 or 503, from one minute up to an hour after other failures. `failures` is the
+    number of back-offs before this one, or 0 if our own network is down.
     """
     if failed.retry_after is not None:
         return now + _bounded(failed.retry_after)
@@ -284,7 +283,7 @@ def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """How often a page is tried, and the first wait. Each further wait is `factor` times as long, up to a day."""
+    """How often a page is tried, and the `first` wait. Each further wait is `factor` times the last, up to a day."""
 
     tries: int
     first: timedelta = timedelta(minutes=10)
@@ -319,8 +318,8 @@ def page_retry_at(
 ) -> datetime | None:
     """Return when a page is tried again after `attempts` tries, this one included; None: it failed for good.
 
-    The number of tries and the waits depend on the cause (`_RETRIES`). Other causes, such as 410, a refused address or
-    a crash of the extraction, allow only one try. `retry_after`, up to seven days, is a lower bound of the wait.
+    `_RETRIES` has the number of tries and the waits for each cause. A cause that is not in it, such as 410 or a refused
+    address, allows only one try. The wait is at least `retry_after`, of which at most seven days count.
     """
     retry = _RETRIES.get(cause, _ONCE)
     if attempts >= retry.tries:
@@ -334,9 +333,9 @@ def revisit_at(
 ) -> datetime | None:
     """Return when a page that was fetched at `now` is fetched again; None: never.
 
-    `revisit` are the times from the first fetch to each further one, ascending. The second fetch is always made. A
-    later one is made only if a fetch found a change: this one (`changed`) or an earlier one. `visits` of a
-    `FetchedPage` includes this fetch, that of a `Page` does not.
+    `revisit` has the times from the first fetch to the second, third and so on. The second fetch is always made. A
+    later one is made only if this fetch (`changed`) or an earlier one found a change. The count of fetches in `page`
+    (`visits`) includes this fetch if `page` is a `FetchedPage`, and leaves it out if it is a `Page`.
     """
     done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
     if done >= len(revisit) or (done and not changed and not page.has_changed):
@@ -350,7 +349,7 @@ _IN_DOUBT: Final = (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72)
 def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
     """Return when a page that may be a wall (one document at many addresses) is fetched again; None: never.
 
-    The times (`_IN_DOUBT`) extend over weeks, since a wall may last so long. The setting `revisit` does not apply.
+    It is fetched five more times over three weeks, since a wall may last so long. The setting `revisit` does not apply.
     """
     return revisit_at(page, changed=True, now=now, revisit=_IN_DOUBT)
 
@@ -371,16 +370,16 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the threshold to start with for a budget: the number of polls is proportional to 1 / sqrt(threshold)."""
+    """Return the `threshold` of `PollPolicy` to start with for a budget (polls per feed and day)."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 
 def adjust_threshold(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
-    """Return a threshold that brings the number of polls closer to `budget` (per feed and day).
+    """Return a `threshold` of `PollPolicy` that brings the number of polls closer to `budget` (per feed and day).
 
-    Only feeds without a fixed interval count. `polls` is the number of their polls in `elapsed`, the time since the
-    last call. `feed_days` is the number of feeds times the days: five for ten feeds in half a day. A day makes only a
-    tenth of the correction, so that one busy day changes little. A call at most doubles or halves the threshold.
+    `polls` were made in `elapsed`, the time since the last call; feeds with a fixed interval do not count. `feed_days`
+    is the number of feeds times the days: five for ten feeds in half a day. If a day has passed, a tenth of the
+    correction is made, so that one busy day changes little. A call at most doubles or halves the threshold.
     """
     if feed_days <= 0:
         return threshold

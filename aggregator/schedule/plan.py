@@ -1,8 +1,8 @@
 """Computes what the schedule costs (requests, bytes) and how late entries are found, now and at other budgets. Pure.
 
-The present figures come from the history of polls. Those for another budget come from a replay: each feed is polled at
-the times of `next_poll_at`, without jitter, over its stored publication times. The delay of an entry is the time from
-the publisher's date to the poll that finds it.
+The present figures come from the history of polls. Those for another budget come from a replay: it computes when each
+feed would have been polled (`next_poll_at`, without jitter), and which of its stored entries each poll would have
+found. The delay of an entry is the time from the publisher's date to the poll that finds it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FeedPlan:
 class Plan:
     """The figures of all feeds: numbers per day, and delays of their entries.
 
-    `budget` None: the figures were measured. `feeds` may be left out (empty).
+    `budget` None: the figures come from stored polls, not from a replay. `feeds` is empty if it was not asked for.
     """
 
     budget: float | None
@@ -81,8 +81,8 @@ _Courses = Sequence[tuple[FeedHistory, _Course]]
 def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
     """Return what the stored polls cost, and the delays of their entries.
 
-    `histories` are those of polled feeds: enabled, not gone, answered at least once. If these are a sample, `of` is the
-    number of all such feeds, and the sums are scaled to it.
+    `histories` has the feeds that are enabled, not gone (410) and answered at least once, or a sample of them. `of` is
+    the number of all such feeds if it is a sample; the sums are scaled to it.
     """
     courses = [(history, _remembered(history, now)) for history in histories]
     return _plan(None, None, courses, now, max(of, len(courses)), listed=True)
@@ -97,11 +97,11 @@ def planned(
     of: int = 0,
     listed: bool = True,
 ) -> Plan:
-    """Return cost and delays under a budget, which is the mean number of polls per feed and day.
+    """Return what the polls would cost with `budget` (polls per feed and day), and the delays of the entries.
 
-    The threshold is the one at which the feeds without a fixed interval together meet the budget. Fixed intervals, the
-    hints of the server and the bounds of the policy still apply. `of` is the number of all feeds if `histories` is a
-    sample. `listed` False: the figures of each feed are left out, and the sums are estimated from a sample.
+    The polls are replayed. The settings come from `policy`, but its `threshold` is set so that the feeds without a
+    fixed interval meet the budget. `of` is the number of all feeds if `histories` is a sample. `listed` False: the
+    figures of single feeds are left out, and only a sample of `histories` is replayed.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)
@@ -131,7 +131,7 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay about `polls` polls: those of each feed over a part of the last week, another part for each feed."""
+    """Replay about `polls` polls in all; each feed is replayed over another part of the last week."""
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))
@@ -140,10 +140,10 @@ def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, n
 
 
 def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: datetime) -> _Course:
-    """Replay the polls of a feed for `span`, over its stored publication times, with its present rhythm and hints.
+    """Return the polls that a feed would have had in a part, `span` long, of the last week.
 
-    The replay lies in the last week, or in the part of it for which publication times are stored: `place` 0 is the
-    earliest start, 1 the latest. Retry-After and the fast polling of a new feed are left out.
+    `place` tells which part: 0 is the earliest for which publication times are stored, 1 the latest. Rhythm and hints
+    are the present ones. Retry-After and the shorter intervals of a new feed are left out.
     """
     recent = feed.state.stats.recent
     earliest = now - _REPLAYED
@@ -170,7 +170,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
 
 
 def _telling(recent: Sequence[datetime]) -> list[datetime]:
-    """Return the times other than midnight, since midnight often stands for a day whose time is not known."""
+    """Return `recent` without times at midnight: such a time often means that only the day is known."""
     return [at for at in recent if at.hour or at.minute or at.second]
 
 
@@ -179,7 +179,7 @@ def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
 
 
 def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
-    """Return the threshold at which replays of feeds without a fixed interval (a sample) meet the budget."""
+    """Return the `threshold` at which a sample of the feeds without a fixed interval meets the budget of `policy`."""
     sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):
@@ -197,7 +197,7 @@ def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now
 def _plan(
     budget: float | None, threshold: float | None, courses: _Courses, now: datetime, of: int, *, listed: bool
 ) -> Plan:
-    """Sum up the figures of all feeds, scaled to `of` feeds. Without `listed` the figures of each feed are left out."""
+    """Return the sums of the feeds' figures, scaled to `of` feeds. `listed` False: figures per feed are left out."""
     feeds = tuple(_feed_plan(history, course, now) for history, course in courses)
     share = of / max(len(courses), 1)
     weighted = [(delay, _DAY / course.span) for _, course in courses for delay in course.delays]

@@ -57,8 +57,8 @@ def update_stats(
 ) -> PublicationStats:
     """Return the statistics after a poll. `published` are the publication times of its new or changed entries.
 
-    `window` is the number of all entries in the feed. An entry counts as changed, and is left out, if its time (other
-    than midnight) is known already, or is more than 36 hours before the last poll (`polled_at`). On the first poll all
+    `window` is the number of all entries in the feed. Changed entries are left out: those with a time (other than
+    midnight) that is known already, or more than 36 hours before the last poll (`polled_at`). On the first poll all
     entries count, and the observation starts at the oldest entry.
     """
     fresh = _fresh(stats, published, polled_at, now)
@@ -107,9 +107,10 @@ def _is_bare_day(at: datetime) -> bool:
 
 
 def _seed(ages: Sequence[float]) -> tuple[float, float]:
-    """Return (weight, exposure in days) from the ages, in seconds, of the entries in the first answer.
+    """Return (weight, exposure in days) from `ages`, the ages in seconds of the entries in the first answer.
 
-    Weight is the number of entries without the oldest. Exposure is the time since the oldest. What is old counts less.
+    Weight is the number of entries but the oldest; an old entry counts as less than one. Exposure is the time since the
+    oldest entry; a day long ago counts as less than one.
     """
     if not ages:
         return 0.0, 0.0
@@ -145,9 +146,10 @@ def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, 
 
 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
-    """Return the factor (1 or more) by which a feed's true rate may be higher than `rate`.
+    """Return the factor (at least 1) by which a feed's true rate may be higher than `rate`.
 
-    In the first hours of a busy feed `rate` can be far too low. Then the counted entries alone give the factor.
+    In the first half day of a busy feed `rate` can be far too low. The factor leads to the rate of the counted entries.
+    After that it is 1.
     """
     weight, exposure = _decayed(stats, now)
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0
@@ -220,14 +222,14 @@ def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datet
 
 
 def _observed(stats: PublicationStats) -> float:
-    """Return for how many seconds the feed was observed, from `exposure_days`, where days long ago count less."""
+    """Return for how many seconds the feed was observed. In `exposure_days` a day long ago counts as less than one."""
     return -math.log1p(-min(_DECAY * _DAY * stats.exposure_days, 1 - 1e-9)) / _DECAY
 
 
 def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
-    """Return how the `observed` seconds before `end` are shared among the hours of the day, or the days of the week.
+    """Return which share of the `observed` seconds before `end` fell into each hour of the day, or day of the week.
 
-    `unit` is the length of such an hour or day in seconds, `count` their number. The shares add up to 1.
+    `unit` is 3600 seconds and `count` 24 for the hours; for the days they are 86,400 and 7. The shares add up to 1.
     """
     observed = max(observed, _HOUR)
     rounds, rest = divmod(observed, unit * count)
@@ -243,8 +245,8 @@ def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
 def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
     """Return for each hour of the day its rate as a multiple of the mean rate.
 
-    `shares` are the counts of entries in each hour, `seen` the share of each hour in the observed time. The fewer the
-    entries, the closer the factor of an hour is to that of its part of the day (`_daytimes`), and the latter to 1.
+    `shares` are the counts of entries in each hour, `seen` the share of each hour in the observed time. With few
+    entries, the factor of an hour is close to that of the hours around it; with very few, to 1.
     """
     even = [sum(shares) * part for part in seen]
     prior = _DAYTIME_PRIOR / 24
@@ -273,9 +275,8 @@ def _daytimes(shares: Sequence[float]) -> list[float]:
 def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
     """Return for each weekday its rate as a multiple of the mean rate.
 
-    `shares` are the counts of entries on each day, `seen` the share of each day in the observed time. The fewer the
-    entries, the closer the factor of a day is to the mean of the workdays or of the weekend, and this mean to the usual
-    one.
+    `shares` are the counts of entries on each day, `seen` the share of each day in the observed time. With few entries,
+    the factor of a day is close to the mean of the workdays or of the weekend; with very few, to the usual mean.
     """
     even = [sum(shares) * part for part in seen]
     factors = []

@@ -1,8 +1,7 @@
 """Decides whether a lesson is true at a site. Pairs of addresses, both fetched, prove or disprove it. Pure.
 
-A lesson is true if pairs at three different paths were one article each (an imported lesson: at one path), and no pair
-was two articles. A path here means all pairs of addresses with the same number, or else the same last segment
-(`family_of`). The order of the pairs does not matter.
+Pairs with the same number in their addresses, or else the same last segment (`family_of`), count together, as one
+path. A lesson is true if pairs of three paths (an imported lesson: of one) were one article each, and no pair was two.
 """
 
 from __future__ import annotations
@@ -34,9 +33,8 @@ class Verdict(StrEnum):
 class Standing:
     """What is known about a lesson.
 
-    `paths` has for each verdict the number of paths whose pairs of addresses got it. `uses` is the number of addresses
-    for which the lesson was used. `checked_at` is the time of the last verdict, or of the last use that was fetched as
-    a check.
+    `paths` has the number of paths (see above) with each verdict. `uses` is the number of addresses for which the
+    lesson was used. `checked_at` is the time of the last verdict, or of the last use that was fetched as a check.
     """
 
     lesson: Lesson
@@ -48,12 +46,12 @@ class Standing:
 
     @property
     def proofs(self) -> int:
-        """How often the lesson was proved. Pairs of addresses at one path count once."""
+        """The number of paths with a pair of addresses that was one article."""
         return self.paths.get(Verdict.ONE, 0)
 
     @property
     def contradictions(self) -> int:
-        """How often the lesson was disproved. Pairs of addresses at one path count once."""
+        """The number of paths with a pair of addresses that was two articles."""
         return self.paths.get(Verdict.DIFFERENT, 0)
 
     @property
@@ -72,24 +70,24 @@ class Standing:
     def is_open(self) -> bool:
         """Whether the lesson is still being proven.
 
-        It is neither true nor disproved, and pairs at fewer than `needed` paths have been fetched and compared.
+        It is neither true nor disproved, and fewer than `needed` paths have a pair that was fetched and compared.
         """
         decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
         return not self.holds and not self.contradictions and decided < self.needed
 
     @property
     def holds_back(self) -> bool:
-        """Whether the next addresses that the lesson concerns wait, because enough pairs are already being fetched.
+        """Whether further addresses that the lesson concerns wait, because `needed` pairs are already being fetched.
 
-        The wait ends when these first `needed` pairs have been compared.
+        They wait until these pairs have been compared.
         """
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:
-        """Return whether to fetch the next address for which the lesson is used, in order to check the lesson.
+        """Return whether the next use of the lesson is a check: the address is fetched although the lesson joins it.
 
-        This is every 50th use, and a use on a day (UTC) on which the lesson was not checked yet. Other uses make no
-        request. A lesson about our own redirects needs no check.
+        Checks are every 50th use, and the first use on a day (UTC) without a check or verdict. Lessons about our own
+        redirects have none.
         """
         if self.lesson.kind is LessonKind.REDIRECT:
             return False
@@ -102,7 +100,7 @@ class Standing:
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:
-        """Return `self` after one more pair of addresses whose pages will both be fetched."""
+        """Return `self` with one more pair of addresses that will both be fetched."""
         return replace(self, probes=self.probes + 1)
 
     def sentence(self) -> str:
@@ -120,10 +118,10 @@ class Standing:
 
 
 def compare(one: KeyFacts, other: KeyFacts, *, are_one: bool) -> Verdict:
-    """Return the verdict on the texts of two addresses. `are_one`: other evidence than this lesson joined the two.
+    """Return the verdict on the texts at two addresses. `are_one`: other evidence has joined the addresses.
 
-    `ONE`: the addresses are joined, and the texts are equal or nearly equal. `DIFFERENT`: the addresses are not joined,
-    and the texts are different articles.
+    `ONE`: `are_one`, and the texts are equal or nearly equal. `DIFFERENT`: not `are_one`, and the texts are two
+    articles. `NEITHER`: all other cases.
     """
     if are_one and resemblance(one, other) >= LIKE:
         return Verdict.ONE

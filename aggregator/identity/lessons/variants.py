@@ -1,7 +1,7 @@
 """Finds the lesson that would make two addresses of a site one article. Pure; looks at keys.
 
-A lesson names the only difference between two addresses: parameters, folders or the host, or that one has only the
-other's number ("/node/48123"). `standing` decides whether it is true at a site.
+A lesson names the only difference between two addresses: parameters, folders or the host, or that one consists only of
+a number that the other contains ("/node/48123"). `standing` decides whether it is true at a site.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def _parse(key: Key) -> _Address | None:
 
 
 def family_of(key: Key) -> bytes | None:
-    """Return a hash (16 bytes) that groups keys: only keys with an equal hash are compared for a lesson.
+    """Return the hash (16 bytes) of the family of a key: the keys that are compared with it for a lesson.
 
-    It is made of the registrable domain and the last number in the address. Without a number, the last segment of the
-    path and the parameters that no lesson can remove are used. None: the key is that of a home page, has a fragment, or
-    is a publisher's number.
+    A family has one registrable domain and one number, the last in the address. Without a number it has one last
+    segment of the path, and equal values of the parameters in `NEVER_LEARNED`. None: the key is that of a home page,
+    has a fragment, or is a publisher's number.
 
     >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
     >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
@@ -117,14 +117,14 @@ def family_of(key: Key) -> bytes | None:
 
 
 def _fixed(address: _Address) -> list[tuple[str, str]]:
-    """Return the parameters of an address that no lesson can remove (`NEVER_LEARNED`)."""
+    """Return the parameters of an address that may name the article (`NEVER_LEARNED`): no lesson removes them."""
     return [(name, value) for name, value in address.query if name.lower() in NEVER_LEARNED]
 
 
 def _numbers(address: _Address) -> list[str]:
-    """Return the numbers in the path of an address; if there are none, those in its parameters of `_fixed`.
+    """Return the numbers in the path of an address; if there are none, those in parameters that may name the article.
 
-    Only numbers of 5 to 18 digits count, and no dates: they may name an article.
+    Only numbers of 5 to 18 digits count, and dates do not.
     """
     texts = (address.path, *(value for _, value in _fixed(address)))
     found = [[number for number in _NUMBER.findall(text) if not _DATE.fullmatch(number)] for text in texts]
@@ -151,7 +151,7 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return the lesson "what an article's page declares is that article": a short link, AMP or telephone page.
+    """Return the lesson "the addresses that pages of a site declare are the same articles": `page` declares `declared`.
 
     None: `page` or `declared` is a publisher's number, or `declared` has a fragment.
 
@@ -175,7 +175,7 @@ def _parameter_lesson(key: Key, first: _Address, second: _Address) -> Lesson | N
 def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
     """Return the lesson that two hosts of a domain have the same articles; None: there is no such lesson.
 
-    Hosts that name languages ("de.example.org"), IP addresses, and paths that do not name an article give no lesson.
+    There is none if a host names a language ("de.example.org") or is an IP address, or the path names no article.
     """
     domain = registrable_domain(first.host)
     labels = {label for host in (first.host, second.host) for label in host.removesuffix(domain).split(".")}
@@ -190,8 +190,8 @@ def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
 def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
     """Return the lesson that two folders have the same articles; None: there is no such lesson.
 
-    Folders without a letter or that name languages, more than two nested folders, and paths that do not name an article
-    give none.
+    There is none if the addresses differ elsewhere or name no article, if more than two nested folders differ, or if a
+    differing folder has no letter ("2024") or names a language ("de").
     """
     left, right, owner = first.segments, second.segments, tenant(key)
     if first.query != second.query or left[-1] != right[-1] or not _is_strong(first) or owner is None:
@@ -210,7 +210,7 @@ def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
     """Return the lesson that an address like "/node/48123" is the article whose address contains this number.
 
-    None: not exactly one of the two addresses has only folders and a number (`_shape`), or the other lacks the number.
+    None: both addresses or neither have only folders and a number (`_shape`), or the other lacks this number.
     """
     owner, shapes = tenant(key), (_shape(first), _shape(second))
     if owner is None or (shapes[0] is None) == (shapes[1] is None):
