@@ -1,7 +1,7 @@
 """Inserts the new articles that nothing connects to another article, in one batch.
 
-`record.py` saves all other articles one by one, with `repartition`. The result is the same as if every article was
-saved one by one. Evidence that is refused in any case (`refusal_alone`) is stored, but connects nothing.
+`record.py` saves all other articles one by one. The result is the same as if every article was saved one by one.
+Evidence that is refused in any case (`refusal_alone`) is stored, but connects nothing.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return those of the articles `some` that nothing connects to another article, by their new ids.
+    """Return the articles in `some` that nothing connects to another article, by the ids computed from their keys.
 
-    The key of such an article is not taken, has no stored evidence, and occurs once in `writes`. All edges that the
-    article brings are refused in any case. None of the keys of its addresses means an article.
+    No stored article has the key or the id. The key occurs once in `writes` and has no stored evidence. All evidence of
+    the article itself is refused. No other address of it leads to a stored article.
     """
     shared = Counter(article_id(write.key) for write in writes)
     alone = {
@@ -92,10 +92,10 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return the hashes of texts that several pages have, and of texts that one owner has twice under the same title.
+    """Return two sets of hashes: texts that several pages have, and texts that one host has twice under the same title.
 
-    The owner is the `tenant` of a key. Stored articles and `writes` are counted together. Only a text of the second set
-    may be evidence that two articles are one (`aggregator.identity.same_text`).
+    A person's folder at a host ("/@ann") counts as a host. Stored articles and `writes` are counted together. Only a
+    text of the second set may be evidence that two articles are one.
     """
     titled: Counter[TitledText] = Counter(
         (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))

@@ -1,4 +1,4 @@
-"""Gives each change of an article its number; no other module does. A sink stores the last number delivered to it."""
+"""Gives each change of an article its number; stores the number of the last change that each sink received."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def number_changes(tx: Transaction) -> int:
 
 
 def _assign_numbers(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
-    """Take the next free number of its day for each article row; return these numbers. `days_of` has the days."""
+    """Return the next free number of its day for each article row, by row. `days_of` gives the day of each row."""
     free = {row.day: row.next_number for row in tx.all_of(_next_numbers, days_of.values())}
     next_numbers: dict[str, int] = defaultdict(int, free)
     numbers: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""Articles that may be walls: pages that feeds announced under other titles have the same text.
+"""Articles that may be walls: other pages, which feeds announced under other titles, have the same text.
 
 Two cases look the same: a wall that repeats the title of the entry, and a description that all episodes of a podcast
-share. So the article stays, with `REASON` among its reasons to doubt it.
+share. So the article stays, with the quality reason "fragment" (`REASON`).
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Add `REASON` to an article and to all articles with its text that are different articles by their titles.
+    """Add the reason "fragment" to `own` and to the articles with its text that are other articles by their titles.
 
-    Such a text may be a wall. Nothing is added if there are no such articles, unless `is_known`: then `own` gets the
-    reason. Articles in `later` are left out, since a later call handles them.
+    Such a text may be a wall. If there are no such other articles, `own` gets the reason only with `is_known`. Articles
+    in `later` do not count, since a later call handles them.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
     if not doubtful and not is_known:
@@ -96,10 +96,10 @@ _again: Final = (
 
 
 def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Make pages due again if their articles just became doubtful, or if the pages are short and may be walls.
+    """Make pages due again if their articles just became doubtful, or if the pages may be walls.
 
-    A short page may be a wall in two cases. It contains nothing of its entry's title. Or its entry has no title, and
-    the page redirects to another address or states one as its own.
+    A page may be a wall if its text is short and contains nothing of its entry's title. If no entry of the page has a
+    title, a short text is enough if the page redirects to another address or states one as its own.
     """
     asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
     reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
@@ -142,10 +142,7 @@ def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether `write` would replace the text of another page, which is a different article by its titles.
-
-    `own` is the row of the article whose text would be replaced.
-    """
+    """Return whether `write` is from another page than the text of the row `own`, and by the titles another article."""
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = announced_page(tx, write)
@@ -161,16 +158,16 @@ def announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
 
 
 def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `quality`, the reasons to doubt an article, with `REASON` added."""
+    """Return `quality`, the reasons to doubt an article, with the reason "fragment" added."""
     return tuple(dict.fromkeys((*quality, REASON)))
 
 
 def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
-    """Return the articles of the host with the same text that are different articles by their titles.
+    """Return the articles of the same host that have the text of `write`, but are different articles by their titles.
 
-    A long text does not count if each page contains its own title, unless the pages are linked. For linked pages nearly
-    the same text is enough. Two pages are linked if both state one address as theirs (by redirect, canonical link or
-    declaration), or if this page states the address of the other.
+    Two pages are linked if both state one address as theirs (by redirect, canonical link or declaration), or if the
+    page of `write` states the address of the other. For linked pages nearly the same text is enough. Pages that are not
+    linked do not count if their text is long and each contains its own title.
     """
     if write.record.content.source != "page":
         return []
@@ -194,7 +191,7 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles at the addresses that this page states as its own, and the articles that state these, too."""
+    """Return the articles at the addresses that the page of `write` states as its own, and those that state these."""
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

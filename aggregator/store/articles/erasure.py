@@ -129,7 +129,7 @@ def _erase(
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
     """Erase articles, and all entries and raw responses of their pages and of the pages `page_ids`.
 
-    Return the same as `forget`.
+    Return the ids of the erased articles, without merged ones, and the content hashes that no stored response has now.
     """
     standing = [row for row in rows if row.forgotten_at is None]
     for row in standing:

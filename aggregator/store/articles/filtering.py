@@ -96,9 +96,10 @@ class _Unit:
 
     @property
     def moved(self) -> tuple[Row[Any], ...]:
-        """The pages whose state changes, since they are skipped from now on or come back.
+        """The pages whose state changes, since the rules skip them from now on or skip them no longer.
 
-        A fetched page is extracted before it is skipped. A failed page stays as it is.
+        A "fetched" page is extracted before it is skipped; else it moves only if it must be requested. A "failed" page
+        stays.
         """
         if not self.is_skipped:
             return tuple(
@@ -134,7 +135,7 @@ class _Unit:
 
 
 def _is_announced(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether the page has an address to fetch, and at least one of its feeds has `full_text`."""
+    """Return whether at least one feed with `full_text` announced the page, and the page has an address to fetch."""
     is_page = not page.key.startswith(OWN_CONTENT)
     return is_page and any(row.full_text for row in named_by if row.page_id == page.id)
 
@@ -146,7 +147,7 @@ def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
-    """Yield the units of these pages with the rules' verdict.
+    """Yield each `_Unit` that contains one of these pages, with the rules' verdict.
 
     The text of an article is loaded only if its entries alone give the verdict "open". Forgotten articles are left out.
     """
@@ -192,8 +193,8 @@ def _verdict(
     """Return the rules' verdict on the pages of one article. `told` has the entries, by the number of the entry's row.
 
     If one entry is "kept", the verdict is "kept"; else, if one is "open", it is "open"; else it is "skipped". Pages
-    without entries are kept. The rules do not use `content` while a page waits for its extraction. Nor do they use a
-    feed's content that the text of a page will replace.
+    without entries are "kept". The rules do not use `content`, the article's text, while a page waits for its
+    extraction, or if it came from a feed and a page's text will replace it.
     """
     urls = {page.id: page.url for page in of_pages}
     is_pending = any(page.state == "fetched" for page in of_pages) or (
@@ -301,10 +302,10 @@ def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
 
 
 def _state_of(page: Row[Any], unit: _Unit) -> str:
-    """Return the new state of a page that is no longer skipped.
+    """Return the new state of a page that the rules do not skip: "due" (fetch it), "fetched" (extract it) or "done".
 
-    A page that was never requested is fetched, even if a feed's content is its article. Another page with an article is
-    done. A page without one is extracted if that is possible without a request; else it is fetched.
+    A page is "due" if it was never requested although a feed with `full_text` announced it. Any other page is "done" if
+    it has an article, else "fetched" if it can be extracted without a request, else "due".
     """
     if _was_never_asked(page, unit.entries):
         return "due"
@@ -347,9 +348,9 @@ _waiting_after: Final = _after.where(
 
 
 def decide_waiting(db: Database, filters: Filters) -> None:
-    """Decide again about skipped pages and due pages without an article, in batches.
+    """Decide again about skipped pages, and about due pages without an article, in batches.
 
-    Do nothing if these rules were applied last. Articles in the corpus stay there: `apply_to_all` decides about them.
+    Do nothing if the rules are those applied last. Articles in the corpus stay: `apply_to_all` decides about them.
     """
     if (db.read(lambda tx: read_property(tx, _APPLIED)) or "") == filters.digest:
         return

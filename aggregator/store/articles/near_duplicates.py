@@ -73,11 +73,11 @@ class Printed:
 def keep_fingerprints(
     tx: Transaction, texts: Sequence[Printed], *, replace: bool = False
 ) -> dict[int, tuple[ArticleId, float]]:
-    """Store the fingerprints of articles; return the older article that each one nearly repeats, and the resemblance.
+    """Store fingerprints of articles; return the older article that each one nearly repeats, with their resemblance.
 
-    The result is by the number of the article; articles that repeat none are left out. `texts` must be sorted by
-    number, since each text is also compared with the texts before it. With `replace`, the stored fingerprints of these
-    articles are deleted first.
+    The result is by row number; articles that repeat none are left out. `texts` must be sorted by row number, since
+    each text is also compared with the texts before it. With `replace`, the stored fingerprints of these articles are
+    deleted first.
     """
     if replace:
         tx.run_all(_drop, [{"article": text.number} for text in texts])
@@ -118,7 +118,7 @@ def _add(dialect: str) -> Insert:
 
 
 def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, list[int]], dict[int, str]]:
-    """Return the numbers of other articles that have a hash of these texts, by hash, and their sites by number."""
+    """Return the row numbers of other articles by each hash of `texts` they have, and their sites by row number."""
     own = {text.number for text in texts}
     hashes = {hashed for text in texts for hashed in text.fingerprint.hashes}
     held = [row for row in tx.all_of(_holders, hashes) if row.article_n not in own]
@@ -141,7 +141,7 @@ def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
 def _candidates(
     tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
 ) -> dict[ArticleId, Fingerprint]:
-    """Return the fingerprints of older articles, by id: the rows `numbers`, and those with equal text if `is_known`."""
+    """Return fingerprints of older articles by id: of the rows `numbers`; if `is_known`, also those with equal text."""
     found = tx.all_of(_by_n, numbers, {"own": text.number})
     if is_known:
         found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})

@@ -68,7 +68,7 @@ _finish: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """A saved text. `own_id` is the article made from it; `article` is that, or the one that it was merged into."""
+    """A saved text. `own_id` is the article made from it; `article` is the same, or the one that it was merged into."""
 
     write: ArticleWrite
     own_id: ArticleId
@@ -79,10 +79,9 @@ class _Saved:
 def record_articles(
     tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft], filters: Filters = NO_FILTERS
 ) -> tuple[ArticleRecorded | None, ...]:
-    """Save the articles of `outcomes`; `drafts` has the draft of each, in the same order.
+    """Save the articles of `outcomes`; `drafts` has the draft of each. Return what happened to each, in this order.
 
-    The result is in this order, too. An item is None if the claim of the page is lost: nothing was saved. New articles
-    that nothing connects to another article are saved in one batch. Then the other articles are saved one by one.
+    None in the result: the claim of the page is lost, and nothing was saved.
     """
     tx.dialect.lock_identity(tx.conn)
     rows = {row.id: row for row in tx.all_of(_pages, (outcome.page.id for outcome in outcomes))}
@@ -168,7 +167,7 @@ def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
 
 
 def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
-    """Mark each page as done, or make it due at the time in its outcome: `if_changed` or `if_unchanged`."""
+    """Make each page "due" at `if_changed` (new or updated article) or `if_unchanged`; if that time is None, "done"."""
     finished = []
     due: dict[HostId, datetime] = {}
     resumed: list[tuple[FetchedPage, datetime]] = []
@@ -198,10 +197,11 @@ def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dic
 def save_text(
     tx: Transaction, write: ArticleWrite, own_id: ArticleId, own: Row[Any] | None, meant: ArticleId | None
 ) -> tuple[_Kind, ArticleId]:
-    """Insert the article, or revise its text if that changed; then repartition. Return what changed, and the article.
+    """Insert the article, or revise its text if that changed; then merge and split articles by the evidence.
 
-    `own_id` and `own` are what `find_article` returned for the article's key. `meant` is the article that this key
-    meant before. A forgotten article gets no text: the response of the page is erased again.
+    Return what happened ("new", "updated", "unchanged", "duplicate"), and the article that the key of `write` now
+    means. `own_id`, `own`: id and row of the article with this very key (None: there is none). `meant`: the article to
+    which the key led before. If it was forgotten, no text is stored, and the page's entries and responses are erased.
     """
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
@@ -239,7 +239,7 @@ def save_text(
 
 
 def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
-    """Store the evidence that the articles with the text of `write` are one; return the keys of these articles."""
+    """Store evidence that articles with the same long text of a page as `write` are one; return their keys."""
     if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
         return set()
     edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)
@@ -259,8 +259,8 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
 def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
     """Return whether the title or body of `write` differs from the article's, and may replace it.
 
-    A page's text always may. A feed's content may not replace the text of another page, nor stand in for a page whose
-    own text is stored.
+    A page's text always may. A feed's content may if it is from the same page. If it is used because the page gave no
+    text now, it may not replace a text that the page gave before.
     """
     if (own.title_hash, own.body_hash) == (write.draft.title_hash, write.draft.body_hash):
         return False
@@ -271,5 +271,5 @@ def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
 
 
 def _stands_in(quality: Sequence[str]) -> bool:
-    """Return whether the reasons to doubt an article say that it has a feed's content since the page gave no text."""
+    """Return whether a quality reason says that an article has a feed's content because its page gave no text."""
     return any(reason.startswith("page_") for reason in quality)

@@ -80,8 +80,8 @@ def record_reextracted(
 ) -> bool:
     """Save a new extraction of a stored response. A failed page gets an article. Then filters decide about the page.
 
-    Another title, text or body makes a new revision; the old revision stays. Other facts are corrected in the current
-    revision. False: nothing was saved. The page is gone, its address now means another article, or the article was
+    If title, text or body changed, the article gets a new revision; else other facts are corrected in the current one.
+    False: nothing was saved, because the page is gone, its address now means another article, or the article was
     merged, withdrawn or forgotten, or has the text of another response.
     """
     is_current = _record(tx, page, record)

@@ -117,8 +117,8 @@ def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
 def find_article(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
     """Return the id and the row of the article with this key. If there is none, return a free id and None.
 
-    If `rekey` gave the key to two articles and they were merged, the row is that of the remaining article. An id is
-    computed from a key, but stays when the key changes.
+    If a change of the rules gave the key to two articles and they were merged, the remaining one is returned. A new id
+    is computed from the key; it stays when the key changes.
     """
     hashed, wanted = key_hash(key), article_id(key)
     rows = tx.all(_by_key_or_id, {"hashed": hashed, "article": wanted})

@@ -201,10 +201,10 @@ def _matches(dialect: str, *, is_weighed: bool) -> Subquery:
 
 
 def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str, Any]) -> bool:
-    """Return whether matches are ordered by score. Later pages have the order of the first page.
+    """Return whether matches are ordered by score; the first page decides for all pages.
 
-    Scores are computed for at most `most_weighed` matches, since for each score the database reads all places of the
-    words (SQLite) or all words of the text (PostgreSQL).
+    More than `most_weighed` matches are not ordered so, since for each score the database reads all places of the words
+    (SQLite) or all words of the text (PostgreSQL).
     """
     if wanted.after:
         return _TIME not in wanted.after

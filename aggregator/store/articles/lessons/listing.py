@@ -33,13 +33,13 @@ class LessonList:
         self._db = database
 
     def all(self) -> tuple[Standing, ...]:
-        """Return the standing of each lesson, sorted by site."""
+        """Return each lesson with what is known about it, sorted by site."""
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Delete all lessons of a site, or only the one with this `subject`. Return the numbers of lessons and pages.
+        """Delete the lessons of a site, or only the one with this `subject`; return how many, and how many pages.
 
-        The pages are those that waited for a deleted lesson or were joined by one. They become due.
+        The pages waited for a deleted lesson or were joined by one. They become due, unless they were fetched before.
         """
         return self._db.write(lambda tx: _forget_all(tx, site, subject))
 

@@ -1,7 +1,7 @@
 """Judges lessons by fetched pages. Pages that wait for a lesson are then joined to articles or fetched.
 
-The verdict on a pair says whether its two pages are one article. The standing of a lesson follows from the verdicts on
-its pairs. If a lesson is disproved, the pages that it joined are fetched. Repeating this changes nothing.
+Two pages whose addresses differ as a lesson says are a pair. The verdict on a pair says whether its pages are one
+article. The verdicts prove or disprove the lesson. Pages that a disproved lesson joined are fetched.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _decide: Final = (
 
 
 def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Judge the pairs of these pages. The pages were just extracted or withdrawn.
+    """Judge the pairs that contain one of these pages, which were just extracted or withdrawn.
 
-    Then join or fetch the pages that wait for the lessons of these pairs, and end the uses of disproved lessons.
+    Then join or fetch the pages that wait for the lessons of these pairs. Fetch pages that a disproved lesson joined.
     """
     rows = {(row.page_id, row.other_id): row for row in tx.all_of(_touching, page_ids)}
     if not rows:
@@ -80,11 +80,11 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """Do what follows from the standing of a lesson.
+    """Join or fetch the pages of a lesson, as the verdicts on its pairs demand.
 
-    If the lesson holds, each page that waits for it is joined to the article of its pair; a few are fetched as checks.
-    If it does not, the pages that it has joined are separated again and fetched. So are the pages that wait for it,
-    unless the lesson may still be proven.
+    If the lesson holds, each page that waits for it is joined to the article of the other page in its pair; a few are
+    fetched as checks. If it does not hold, the pages that it joined are separated and fetched. The waiting pages are
+    fetched if it cannot be proven any more.
     """
     if standing.holds:
         _take_waiting(tx, standing, None)
@@ -112,9 +112,9 @@ def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int]
 
 
 def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
-    """Return, for each page that was fetched, the row of the article that has its text.
+    """Return the article row that has the text of each page, by page: the one with the page's key, or else its article.
 
-    This is the article with the page's own key, or else the page's article. Other pages are left out.
+    Pages without a fetched text are left out, so are those whose article was forgotten or withdrawn.
     """
     by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
     by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}
@@ -165,10 +165,10 @@ _fetch: Final = (
 
 
 def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
-    """Join each page that waits for this lesson to the article of the page that it waits for.
+    """Join each page that waits for this lesson to the article of the other page in its pair.
 
-    Pages whose other page has no article yet go on waiting. Some pages are fetched instead, as checks of the lesson.
-    `among` are the pages to look at; None: all.
+    If the other page has no article yet, the page goes on waiting. Some pages are fetched instead, to check the lesson.
+    `among` are the ids of the pages to look at; None: all.
     """
     waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
     ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
@@ -186,9 +186,9 @@ def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | 
 
 
 def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
-    """Make the pages due that the lesson holds back (`use` is `HELD`) or has joined (`TAKEN`); return how many.
+    """Fetch the pages that wait for the lesson (`use` is `HELD`) or that it joined (`TAKEN`); return their number.
 
-    The evidence that joined pages is deleted.
+    The evidence that joined pages is deleted. Pages that were fetched before are not fetched again.
     """
     rows = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": use})
     if use == TAKEN and rows:

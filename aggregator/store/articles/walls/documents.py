@@ -1,7 +1,7 @@
-"""Stores the documents of pages (texts, targets of redirects and canonical links) and finds the walls among them.
+"""Stores the documents of pages, and finds the walls among them.
 
-If a page does not contain its entry's title, its documents are kept for ever. So the order in which pages are fetched
-does not matter.
+A document is a text, or the target of a redirect or canonical link. Documents are stored if a page does not contain its
+entry's title. They are kept for ever, so the order in which pages are fetched does not matter.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _fact(text: ArticleWrite, document: bytes, *, is_silent: bool) -> dict[str, 
 
 
 def _targets(text: ArticleWrite) -> set[Key]:
-    """Return the addresses that a page redirects to or states as its own, without the address that a feed announced."""
+    """Return the keys of the addresses that a page redirects to or states as its own, without the key of the page."""
     edges = (edge for edge in text.record.edges if edge.kind in NAMING and refusal_alone(edge) is None)
     return {edge.other for edge in edges} - {Key(text.page.key)}
 
@@ -127,7 +127,7 @@ def walls_among(tx: Transaction, documents: Collection[Document]) -> list[Docume
 
 
 def texts_at(tx: Transaction, wall: Document, wanted: Iterable[PageId]) -> set[PageText]:
-    """Return those of the pages that ever had the document `wall`, each with the hash of its text at that time."""
+    """Return the pages in `wanted` that ever had the document `wall`, each with the hash of its text at that time."""
     return {(PageId(row.page_id), row.text_hash) for row in tx.all_of(_pages_of, wanted, wall.named)}
 
 
@@ -144,10 +144,10 @@ _alike: Final = (
 
 
 def note_samples(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Store samples of each short text that contains nothing of its entry's title; return the walls among these texts.
+    """Store samples of each short text that contains nothing of its entry's title; return the texts that are walls.
 
-    Two pages of a host are walls if their texts differ in a few words only, and their entries have titles of different
-    articles. Both are in the result, even if the other page was stored before.
+    Two texts on one host are walls if they differ in a few words only, and their entries have titles of different
+    articles. The result has both texts, even if one was stored earlier.
     """
     sketches = [(text, sorted(sketch_of(text.record.content.body))) for text in texts if says_nothing(text)]
     tx.add(facts, [_fact(text, one, is_silent=True) for text, sketch in sketches for one in sketch])
@@ -179,10 +179,10 @@ _is_silent: Final = (
 
 
 def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store and return the walls among the addresses to which our requests were redirected.
+    """Store and return the walls among the addresses to which our requests for the pages were redirected.
 
-    An address has one article. So a target that shows different articles is a wall: it repeats the title of the page
-    that redirects to it.
+    An address has one article. So a target is a wall if it shows different articles, for example if it repeats the
+    title of each page that redirects to it.
     """
     led: dict[Document, list[ArticleWrite]] = defaultdict(list)
     for text in filter(_was_led, texts):

@@ -60,7 +60,7 @@ _DETAIL: Final = "it says nothing of its title; the same stands at other entries
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hash of the text that a page has now, and when the page is fetched again if this text is a wall's."""
+    """The hash of the new text of a page, and when the page is fetched again if this text is a wall (None: never)."""
 
     text_hash: bytes
     if_wall: datetime | None
@@ -89,10 +89,10 @@ _rows: Final = (
 
 
 def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Remove texts of walls from articles and record their pages as failed. Return the failed pages of `texts`.
+    """Remove texts of walls from articles and record the pages as failed. Return which pages of `texts` failed.
 
-    `due` is when each page of `texts` is fetched again if it is a wall; None: never. Other pages with the same wall
-    become due at the earliest of these times, or now if there is none.
+    `due` gives the time at which a page of `texts` is fetched again if it failed; None: never. Other pages with a wall
+    become due at the earliest time of the failed pages, or now if there is none.
     """
     answers = {
         PageId(text.page.id): Answer(text.draft.fingerprint.text_hash, due[PageId(text.page.id)]) for text in texts
@@ -102,9 +102,9 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
 
 def _in_front(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Return pages that now have a short text with nothing of their entry's title, while their article has the title.
+    """Return the pages whose new text must not replace the text of their article, each with the hash of the new text.
 
-    Each page comes with the hash of its new text. Such a text must not replace the article's text.
+    The new text is short and contains nothing of the title of the page's entry; the article's text contains that title.
     """
     silent = {text.page.article_id: text for text in texts if text.page.article_id and says_nothing(text)}
     rows = [row for row in tx.all_of(_with_ids, silent) if row.page_id == silent[row.id].page.id]
@@ -119,10 +119,10 @@ def end_walls(
     answers: Mapping[PageId, Answer],
     alike: Collection[PageText] = (),
 ) -> set[PageId]:
-    """Remove the texts of walls from articles; return the pages in `answers` whose new text is a wall's.
+    """Remove the texts of walls from articles; return the pages in `answers` whose new text is a wall.
 
-    The walls are searched among `documents`. `alike` are further walls: pages with the hashes of their texts. An
-    article gets its earlier text back; without one it is withdrawn. The pages of walls are recorded as failed.
+    Walls are searched among `documents`. `alike` are texts already found to be walls, each with its page. An article
+    gets its earlier text back; without one it is withdrawn. The pages of walls are recorded as failed.
     """
     walls = walls_among(tx, documents)
     if not walls and not alike:
@@ -146,7 +146,7 @@ def end_walls(
 
 
 def _led_to(tx: Transaction, withdrawn: Collection[str]) -> set[PageId]:
-    """Return all pages of the articles `withdrawn`, also those that were joined without a fetch."""
+    """Return all pages of the articles `withdrawn`, also pages that a lesson joined without a fetch."""
     return {PageId(row.id) for row in tx.all_of(_led, sorted(withdrawn))}
 
 
@@ -176,9 +176,10 @@ _failed: Final = (
 
 
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
-    """Record that the page failed because it is a wall. The page is fetched again at `at`; None: never.
+    """Record that the page failed because it is a wall, and that it has the article `article`; None: it has none.
 
-    If the page has no article, but its entry has content, that content is extracted first.
+    Without an article, the new state is "fetched" if the page's entry has content: that is extracted. Otherwise it is
+    "due" if `at` is a time, else "done" with an article or "failed" without.
     """
     state = "due" if at is not None else "failed" if article is None else "done"
     if article is None and has_content(tx, PageId(page.id)):
@@ -211,10 +212,10 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 
 
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
-    """Remove the texts of walls from the articles in `rows`; return the articles that have no text left.
+    """Remove the texts of walls from the articles in `rows`; return the ids of the articles that were withdrawn.
 
-    The texts of walls are those stored with the documents of `at_pages`. An article gets its latest other text back, or
-    is withdrawn. What the walls stated about their addresses is deleted from the evidence.
+    Each text stored with a document of `at_pages` is a wall. An article gets its latest other text back; without one it
+    is withdrawn. The evidence that pages gave about its key since the wall was recorded is deleted.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
@@ -245,10 +246,10 @@ _with_ids: Final = select(articles).where(any_of(articles.c.id), *VISIBLE)
 
 
 def withdraw_earlier(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Withdraw the earlier article of a page if it may be a wall, and the page now has an article with another key.
+    """Withdraw the article that a page had before, if the page now has an article with another key.
 
-    It may be a wall if it has the reason `REASON`, or if it had nothing of its entry's title. It stays if a feed
-    announced its address.
+    The old article is withdrawn only if it may be a wall: it has the quality reason "fragment", or its text contained
+    nothing of its entry's title. It is kept if a feed announced an address with its key.
     """
     left, given = {}, set()
     for write in writes:
@@ -283,7 +284,7 @@ def _print(revision: Row[Any]) -> Fingerprint:
 def _drop_claims(tx: Transaction, row: Row[Any], since: datetime) -> set[Key]:
     """Delete the evidence about an article's key that was stored at `since` or later; return the keys it connected.
 
-    Only evidence by redirect, canonical link or declaration is deleted.
+    Only what pages state is deleted: evidence by redirect, canonical link or declaration.
     """
     claims = tx.all_of(_claims, [row.key_hash], {"since": since})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])

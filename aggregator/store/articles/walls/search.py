@@ -1,4 +1,4 @@
-"""Searches the articles that an earlier version stored for walls, once, in batches. Splits articles that walls merged.
+"""Searches for walls among the articles of an earlier version, once, in batches. Splits articles that walls merged.
 
 The earlier version did not store how much of its entry's title a page contains. This module computes it for articles
 that share a text or have several pages. Other articles cannot be walls.
