@@ -44,8 +44,8 @@ def longest_parse(timeout: timedelta) -> timedelta:
 class AnswerReader:
     """The `FeedReader` of both engines. `rules` and `feed_rules` have the rules of single feeds, by the feed's address.
 
-    A worker process parses each answer of over 1 MB. From the twentieth new feed on, workers also parse the first
-    answers of new feeds. If an answer hangs or crashes its worker, only its own feed is unreadable.
+    A worker process parses each answer of over 1 MB. The twentieth new feed starts the workers; they then parse the
+    first answers of new feeds, too. If an answer hangs or crashes its worker, only its own feed is unreadable.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class AnswerReader:
             return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
 
     def _has_workers(self) -> bool:
-        """Return whether the workers have started. Each call is for a new feed; the twentieth starts them."""
+        """Return whether the workers have started. It is called once for each new feed; call 20 starts the workers."""
         if next(self._first_answers) >= _MANY:
             self._pool.warm_up(lambda: None)
         return self._pool.is_warm
 
     def _read_in_worker(self, task: _Task, limit: timedelta) -> FeedReading:
-        """Parse an answer in a worker; if that fails, once more without articles. Then the feed is unreadable."""
+        """Parse an answer in a worker. If that fails, make no articles; if that fails too, the feed is unreadable."""
         match result_of(self._pool.submit_within(limit, _read_entries, task, self._pickled)):
             case None:  # the workers ended; another visit polls the feed
                 raise LeaseLostError(task.fetched.final_url)

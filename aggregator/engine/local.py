@@ -103,8 +103,8 @@ class LocalEngine:
     def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
         """Visit the claimed host; False: the visit failed.
 
-        A `run-once` then drops the host from `scope` if nothing is left to do there: its work is done, it is backed
-        off, or its limit of pages is used up.
+        A `run-once` then drops the host from `scope` if the visit failed or had nothing to do, or if the host is backed
+        off or has used up its time or its limit of pages.
         """
         visits, host = self.visits, claim.host_id
         asked = self._pages_asked[host] if scope is not None else 0

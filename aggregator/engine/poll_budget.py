@@ -21,7 +21,7 @@ _PROPERTY = "busy_threshold"  # budget and threshold, separated by a blank; belo
 
 
 def restore_threshold(store: Store, policy: PollPolicy) -> PollPolicy:
-    """Return `policy` with the stored threshold. If that was stored for another budget, return `policy` unchanged."""
+    """Return `policy` with the stored poll threshold; unchanged if none is stored for the budget of `policy`."""
     budget, _, threshold = (store.read_fact(_PROPERTY) or "").partition(" ")
     if not threshold or float(budget) != policy.budget:
         return policy
@@ -43,10 +43,10 @@ class PollBudget:
                 self._polls += 1
 
     def adjust(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
-        """Return `policy` with a new threshold, and store the threshold.
+        """Return `policy` with a new poll threshold, and store the threshold.
 
         `elapsed` is the time since the last call, and `feeds` the number of feeds without a fixed interval (in a
-        fleet, this process's share of them). The polls counted in that time are compared with their budget.
+        fleet, this process's share of them). The polls counted in that time are compared with the policy's budget.
 
         Raises:
             StorageError: the threshold could not be stored.

@@ -81,9 +81,9 @@ class WorkerPool:
         return len(self._unfinished)
 
     def warm_up(self, then: Callable[[], object]) -> None:
-        """Start the workers, unless they were started before.
+        """Start the workers, and call `then` in another thread when the first of them can begin a task.
 
-        When one can begin, `then` is called in another thread.
+        If they were started before, `then` is not called.
         """
         self.mend()
         with self._lock:
@@ -176,7 +176,7 @@ def _limit_worker() -> None:
 
 
 def result_of(future: Future[T]) -> T | PageFailed | None:
-    """Wait for a task; return its result or the cause of its failure. None: it was cancelled."""
+    """Wait for a task; return its result or its failure. None: it was cancelled, or the pool stopped."""
     try:
         error = future.exception()
     except CancelledError as cancelled:
@@ -185,7 +185,7 @@ def result_of(future: Future[T]) -> T | PageFailed | None:
 
 
 def failure_of(error: BaseException) -> PageFailed | None:
-    """Return the failure of a task that ended with `error`. None: it was cancelled, so its bytes may be good."""
+    """Return the failure of a task that ended with `error`. None: it was cancelled, or the pool stopped."""
     match error:
         case CancelledError() | BrokenProcessPool():
             return None

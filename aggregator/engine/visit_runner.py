@@ -92,7 +92,7 @@ class VisitRunner:
         self.workers, self.max_pages = workers, max_pages
 
     def update_backpressure(self) -> bool:
-        """Decide whether visits collect pages: return False while too many fetched pages wait for extraction."""
+        """Set and return `with_pages`: False (visits collect no pages) while too many pages wait for extraction."""
         self.with_pages = self.context.store.waiting_for_extraction() < _BACK_PRESSURE
         return self.with_pages
 
@@ -104,7 +104,7 @@ class VisitRunner:
             self._running[claim.host_id] = claim
 
     def finish(self, done: Claim, taken: Claim | None = None) -> None:
-        """Note that the visit of the claim `done` has ended, and that the visit of `taken`, if given, begins."""
+        """Note that the visit of the claim `done` has ended, and that the visit of the claim `taken` begins, if any."""
         with self._lock:
             if self._running.get(done.host_id) is done:
                 del self._running[done.host_id]

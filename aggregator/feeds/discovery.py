@@ -56,10 +56,10 @@ class FoundFeed:
 
 
 def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
-    """Return the feeds that the page at `url` advertises, best first. Feeds of readers' comments come last.
+    """Return the feeds that the page at `url` advertises, best first, each address once.
 
-    The best have a usual media type of Atom or RSS, or none. Only `link` elements count, and none in HTML comments,
-    scripts and styles.
+    The first have the media type `application/atom+xml` or `application/rss+xml`, or no type. Feeds of readers'
+    comments come last. Only `link` elements count, and none in HTML comments, scripts and styles.
 
     >>> find_feeds('<link rel="alternate" type="application/rss+xml" href="/rss">', "https://dw.com/en/")[0].url
     'https://dw.com/rss'

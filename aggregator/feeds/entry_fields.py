@@ -143,8 +143,8 @@ def is_permalink(tree: EntryTree) -> bool:
 def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates:
     """Return when the entry was published and updated.
 
-    Each is the date in the first element of `_PUBLISHED` or `_UPDATED` that has a plausible one. Of several elements of
-    one name the last such element is used.
+    For each, elements of several names are searched in a fixed order, and the first plausible date is used. Of several
+    elements of one name, the last is tried first.
     """
     published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now, language)
     updated_at, _, other_doubt = _read_date(tree, _UPDATED, now, language)
@@ -180,7 +180,7 @@ def _read_date(
 
 
 def read_authors(tree: EntryTree) -> tuple[str, ...]:
-    """Return the names of the authors, each once, in the order of `_AUTHORS`, the elements that name them.
+    """Return the names of the authors, each once: those in `author` elements come before those in `dc:creator`.
 
     `itunes:author` counts only if no other element names an author.
     """

@@ -1,7 +1,7 @@
 """The guid rule: an entry is identified by its id (guid), or by other fields if the ids of its feed are broken. Pure.
 
-These are the link, the link and the date, or the title and the date. One rule applies to the whole feed, so a broken
-entry does not change the ids of others. Ids that change from one poll to the next are treated in
+The other fields are the link, the link and the date, or the title and the date. One rule applies to the whole feed, so
+a broken entry does not change the ids of others. Ids that change from one poll to the next are treated in
 `store/polls/matching.py`. Whether a guid is also an address is decided in `entry_fields.is_permalink`.
 """
 
@@ -36,7 +36,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdRule:
-    """The fields that identify the entries of a feed: `rule`, but `stand_in` for an entry without an id."""
+    """`rule` names the fields that identify an entry of a feed, `stand_in` those for an entry without an id."""
 
     rule: Rule
     stand_in: Rule
@@ -48,7 +48,7 @@ WORKING_IDS = IdRule(rule="id", stand_in="link")
 def has_plain_ids(slices: Sequence[str]) -> bool:
     """Return quickly whether each slice (the XML of one entry) has an id that no other slice has.
 
-    Then `WORKING_IDS` is the rule, and `choose_rule` is not needed.
+    If so, the ids identify the entries (`WORKING_IDS`), and the slower `choose_rule` is not needed.
     """
     seen: set[str] = set()
     for piece in slices:
@@ -60,11 +60,11 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 
 
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
-    """Return the rule that identifies the entries of one document.
+    """Return the rule that identifies the entries of a feed, given as `marks`.
 
-    Ids are broken if no entry has one, or if entries with different links have the same one. In place of an id the link
-    is used; link and date if different entries have the same link; title and date if this is not enough or an entry has
-    no link. Only entries without an id decide between these, or all entries if the ids are broken.
+    Ids are broken if no entry has one, or if entries with different links have the same id. An entry without a working
+    id is identified by its link; by link and date if different entries of this sort have the same link; by title and
+    date if they also have the same date, or if one has no link.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)
@@ -84,10 +84,10 @@ def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
 
 
 def entry_id_of(mark: Mark, rule: IdRule) -> str:
-    """Return what identifies an entry in its feed, never empty: its own id if the rule is "id" and it has one.
+    """Return what identifies an entry in its feed, never empty: its own id if `rule.rule` is "id" and it has one.
 
-    Otherwise it is the link, or link and date, as `rule.stand_in` says. It is a hash of title and date if the rule says
-    so or the link is missing.
+    Otherwise `rule.stand_in` decides: the link, link and date, or a hash of title and date. An entry without a link
+    gets the hash.
 
     >>> entry_id_of(Mark(id="", link="https://dw.com/a-1", date="", title=""), WORKING_IDS)
     'https://dw.com/a-1'

@@ -54,15 +54,14 @@ def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple
 
 
 def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the sections (`section_of`) of `entry_urls`, each once, sorted, `_MAX_SECTIONS` at most."""
+    """Return the sections of `entry_urls`, such as "a.example:443/en": each once, sorted, at most 20."""
     return tuple(sorted({section_of(url) for url in entry_urls})[:_MAX_SECTIONS])
 
 
 def section_of(url: str) -> str:
     """Return the section of an address: its host with port, and its first folder.
 
-    A sitemap lists more than the entries of one feed. Only addresses in the sections of these entries are taken from
-    it.
+    A sitemap lists more than the entries of one feed. Only addresses in the sections of the feed's entries are used.
 
     >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
     ('a.example:443/en', 'a.example:443/')
@@ -72,11 +71,11 @@ def section_of(url: str) -> str:
 
 
 def choose_sitemaps(named: Sequence[str]) -> tuple[Source, ...]:
-    """Return those of a site's sitemaps that are for news, at most `_MAX_SITEMAPS`; if none is, the first sitemap."""
+    """Return the sitemaps of a site with "news" in their path, at most three; if there are none, the first sitemap."""
     news = [url for url in named if is_for_news(url)]
     return tuple(Source(kind="sitemap", url=url) for url in (news or list(named[:1]))[:_MAX_SITEMAPS])
 
 
 def choose_in_index(named: Sequence[NamedSitemap]) -> tuple[Source, ...]:
-    """Return those sitemaps of an index that are for news, `_MAX_SITEMAPS` at most."""
+    """Return the sitemaps of an index with "news" in their path, at most three."""
     return choose_sitemaps([one.url for one in named if is_for_news(one.url)])

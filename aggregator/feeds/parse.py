@@ -123,7 +123,7 @@ def _mark(tree: EntryTree) -> Mark:
 
 
 def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context:
-    """Return the context that the head gives to all entries: namespaces of root and channel, entities, and format."""
+    """Return what applies to all entries: the namespaces of root and channel (`tree`), the entities, the format."""
     namespaces: dict[str | None, str] = {}
     if tree is not None:
         namespaces.update(tree.nsmap)
@@ -141,10 +141,10 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 
 
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
-    """Return the namespace for `Context.default`: the feed's default namespace, in lower case.
+    """Return the feed's default namespace in lower case, whose elements count as elements of the feed's format.
 
     Some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or Dublin Core by mistake. `""`: there is none, or the
-    feed writes the elements of its format with a prefix.
+    feed has a prefix for the elements of its format.
     """
     has_own_prefix = ":" in root.name and root.kind == "atom"
     has_own_prefix |= any(prefix and uri.lower() in CORE for prefix, uri in namespaces.items())

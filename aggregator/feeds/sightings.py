@@ -86,7 +86,7 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
 
 
 def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
-    """Return the reason why an address cannot be that of an article's page; "": it may be one."""
+    """Return why an entry's address is not that of an article's page, such as "home page"; "": it may be one."""
     if identity.key is None or is_home(identity.key):
         return "home page"
     address = identity.url.partition("#")[0]

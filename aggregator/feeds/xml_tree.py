@@ -92,7 +92,7 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 class Context:
     """The parts of the head that apply to every entry: namespaces in scope, entities, and whether the format is Atom.
 
-    Elements without a prefix in the namespace `default` (lower case) count as elements of the feed's format.
+    An element without a prefix counts as one of the feed's format if its namespace is `default` (in lower case).
     """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)
@@ -154,14 +154,17 @@ def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
-    """Return `xmlns:` attributes with the usual namespaces for prefixes that neither `text` nor `declared` declares."""
+    """Return `xmlns:` attributes for at most 50 prefixes that neither `text` nor `declared` declares.
+
+    A known prefix gets its usual namespace, any other `urn:undeclared:PREFIX`.
+    """
     prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
     known = (p for p in prefixes if f"xmlns:{p}=" not in text)
     return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)
 
 
 def _prune(top: etree._Element) -> None:
-    """Drop the attributes and children of each element beyond the limits, which no honest entry reaches."""
+    """Keep at most 60 attributes and `MAX_CHILDREN` children of `top` and of each element in it; drop the others."""
     for element in top.iter():
         if len(element.attrib) > _MAX_ATTRIBUTES:
             kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
@@ -172,7 +175,11 @@ def _prune(top: etree._Element) -> None:
 
 
 def context_of(element: etree._Element, context: Context) -> Context:
-    """Return the context for the children of `element`, whose own namespace without a prefix becomes the `default`."""
+    """Return the context for the children of `element`.
+
+    If `element` has no prefix and its namespace is not one of the feed formats (`CORE`), that namespace becomes the
+    `default`. Otherwise the context is unchanged.
+    """
     uri = str(element.tag).rpartition("}")[0][1:].lower()
     is_own = not element.prefix and uri not in CORE and uri != context.default
     return replace(context, default=uri) if is_own else context
@@ -206,7 +213,7 @@ def text_of(element: etree._Element) -> str:
 
 
 def unwrap_cdata(text: str) -> str:
-    """Return `text` without the marks of a CDATA section around it, which are left if a feed escapes or nests it.
+    """Return `text` without `<![CDATA[` and `]]>` around it, which remain if a feed escapes or nests the section.
 
     >>> unwrap_cdata("<![CDATA[Ferry late]]>"), unwrap_cdata("How <![CDATA[ works")
     ('Ferry late', 'How <![CDATA[ works')

@@ -41,7 +41,7 @@ class NetworkError(AggregatorError):
 
 
 def cause_of(status: int) -> Cause:
-    """Return the cause of a failed request by its status. A 200, or a 304 to a conditional request, is no failure."""
+    """Return the cause for the status of a failed request. Do not call it for 200, or 304 to a conditional request."""
     if cause := _CAUSES.get(status):
         return cause
     if 400 <= status < 500:

@@ -93,7 +93,7 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
 
 
 def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both have the same host and path. The query may differ, since it may have a new signature.
+    """Return whether both have the same host and path. The query may differ: some servers sign each address anew.
 
     >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
     True

@@ -229,10 +229,7 @@ class HttpFetcher:
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
-        """Return the settings for the next request of `trail`.
-
-        After a redirect to another origin they are empty, even if a later redirect leads back.
-        """
+        """Return the settings for the next request; none after a redirect to another origin, even if one led back."""
         visited = (parse_endpoint(hop.url) for hop in trail.hops)
         if any(endpoint is None or endpoint.origin != trail.endpoint.origin for endpoint in visited):
             return NO_KEYS
@@ -380,7 +377,7 @@ class HttpFetcher:
 
 
 def _validators_for(trail: _Trail) -> Validators:
-    """Return the validators for the next request: none if another resource gave them (RFC 9110, 8.8.3)."""
+    """Return the validators for the next request: none if they came from another resource (RFC 9110, 8.8.3)."""
     source = None if trail.request.validators_of is None else parse_endpoint(trail.request.validators_of)
     if source is None or is_same_resource(source, trail.endpoint):
         return trail.request.validators

@@ -54,8 +54,8 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | 
 def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """Return how long the answer stays fresh, at most 7 days; None: the headers do not say it.
 
-    The time is max-age, or else Expires minus Date (`now` if there is no Date). Age is subtracted from it. With
-    no-cache or no-store, or if a malformed Expires is used, it is 0 (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3).
+    With no-cache or no-store, the time is 0. Otherwise it is max-age, or else Expires minus Date (`now` if there is no
+    Date; a malformed Expires: 0). Age is subtracted from it (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3).
     """
     directives = _parse_directives(headers.get("cache-control", ""))
     max_age = _parse_seconds(directives.get("max-age", ""))

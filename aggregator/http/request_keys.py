@@ -43,10 +43,10 @@ NO_KEYS: Final = RequestKeys()
 class RequestRules:
     """The request settings of all feeds and hosts. `keys_for` finds the settings of a request.
 
-    `of_feed` has the settings of feeds, by address, each with the only origin to which they may be sent. `of_host` is
-    for other feeds, such as those of followed lists. `of_origin` is for requests without a feed. `intervals` has the
-    pause between two requests to a host. `robots` tells whether a host's robots.txt is obeyed. A host is `name:port`,
-    or a name alone for all its ports.
+    `of_feed` has each feed's settings, by its address, and the only origin to which they may be sent. A feed that is
+    not in it, such as one of a followed list, gets the settings in `of_host`. A request without a feed gets those in
+    `of_origin`. `intervals` has the pause between two requests to a host. `robots` tells whether a host's robots.txt is
+    obeyed. A host is `name:port`, or a name alone for all its ports.
     """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)
@@ -56,9 +56,9 @@ class RequestRules:
     robots: Mapping[str, bool] = field(default_factory=dict)
 
     def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
-        """Return the settings of `feed` (an address) for a request to `endpoint`; none if that is another origin.
+        """Return the settings of the feed at `feed` for a request to `endpoint`; empty ones at another origin.
 
-        `feed` None: the settings in `of_origin`.
+        `feed` None: the settings for the origin of `endpoint`.
         """
         origin = endpoint.origin
         if feed is None:
@@ -76,7 +76,7 @@ class RequestRules:
     def interval_of(self, host: str, usual: timedelta) -> timedelta:
         """Return the pause between two requests to a host (`name:port`), or `usual` if none is configured.
 
-        If there is one for `name:port` and another for the name, the longer one counts.
+        If one pause is configured for `name:port` and another for the name alone, the longer one counts.
         """
         said = [self.intervals[name] for name in (host, _bare(host)) if name in self.intervals]
         return max(said, default=usual)
@@ -84,7 +84,7 @@ class RequestRules:
     def respects_robots(self, feed: str, url: str, usual: bool) -> bool:
         """Return whether robots.txt is obeyed for `url`, a page of `feed`.
 
-        The setting of the feed counts first if the page has the feed's origin, then that of the host, then `usual`.
+        The first of these that is set decides: the feed's (if the page has the feed's origin), the host's, `usual`.
         """
         own = self._of_page(feed, url).respect_robots
         if own is not None:

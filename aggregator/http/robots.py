@@ -56,8 +56,8 @@ class RobotsRule:
     """The record of a host's robots.txt, as the store keeps it.
 
     `kind` "rules": `body` is the text of the file. "absent": there is no file, so everything is allowed. "unreachable":
-    the file could not be fetched (5xx, no answer), so nothing is allowed. `unanswered_since` is when that began. If
-    it lasts a day, the record becomes "absent".
+    the file could not be fetched (5xx, no answer), so nothing is allowed. `unanswered_since` is the time of the first
+    such failure in a row. After a day of failures the kind becomes "absent".
     """
 
     kind: Kind
@@ -96,8 +96,8 @@ def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: date
     """Return the record for the result of a request for robots.txt.
 
     204, most 4xx and too many redirects mean that there is no robots.txt: everything is allowed. After any other
-    failure (429, 5xx, no answer) nothing is allowed (RFC 9309, 2.3.1.4), for a day at most. `previous` is the record
-    before this request: it tells when that day began.
+    failure (429, 5xx, no answer) nothing is allowed (RFC 9309, 2.3.1.4), until a day after the first failure in a row.
+    `previous`, the record before this request, has the time of that failure.
     """
     match result:
         case Fetched():

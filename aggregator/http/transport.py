@@ -115,7 +115,7 @@ _current = _Current()
 
 
 class Transport:
-    """The kept connections with the same route and TLS settings. All threads share them."""
+    """The connections that are kept open for one `Route` and one set of TLS settings. All threads share them."""
 
     def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None, insecure: bool = False) -> None:
         self._route = route
@@ -201,10 +201,7 @@ def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return the TLS settings. They trust the system's certificates, those of requests, and those in `ca_file`.
-
-    `insecure` accepts any certificate. An operator sets it for a single feed or host.
-    """
+    """Return TLS settings that trust the certificates of the system, of requests and in `ca_file`; `insecure`: any."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     if ca_file is not None:
@@ -217,7 +214,7 @@ def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
 
 
 def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
-    """Return the host and port to name to the proxy: a checked address, or the name if the proxy resolves names."""
+    """Return the host (and port) that the proxy is to request: a checked IP address, or a name that it resolves."""
     if exchange.route.proxy_resolves:
         _check_literal(endpoint.host, endpoint.port, exchange)
         return endpoint.authority
@@ -227,7 +224,7 @@ def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
 
 
 def _address_for_proxy(host: str, port: int, exchange: Exchange) -> str:
-    """Return a checked IP address for `host`, to which the proxy will connect, so the proxy resolves no name."""
+    """Return a checked IP address of `host`. The proxy gets it in place of the name, so it resolves no name."""
     try:
         return exchange.addresses_of(host, port)[0]
     except NetworkError as error:
@@ -293,7 +290,7 @@ class _BoundSocket(socket.socket):
 class _BoundTLSSocket(_BoundSocket, ssl.SSLSocket):
     """A TLS socket with the limits of `_BoundSocket`, for its handshake too.
 
-    Python's `ssl` applies a timeout to a whole handshake or record. So one that comes slowly gets no more time.
+    Python's `ssl` applies the timeout to a whole handshake or record, so a slow server cannot extend it.
     """
 
     def do_handshake(self, block: bool = False) -> None:
@@ -346,7 +343,10 @@ def _exchange() -> Exchange:
 
 
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
-    """Return `connection`. Close it first if it was idle for too long or must be new. Note whether it is reused."""
+    """Return `connection`, ready for the current exchange. Set the exchange's `reused` to whether it is still open.
+
+    Close it first, so that it connects anew, if it was idle for too long or the exchange asks for a `fresh` one.
+    """
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:

@@ -55,10 +55,11 @@ def read_link_list(
     now: datetime,
     known: Collection[str],
 ) -> ParsedFeed:
-    """Return the links of a page as entries, in the page's order, each address once.
+    """Return the links of a web page that `select` finds as entries, in the page's order, each address once.
 
-    Entries whose `raw_hash` is in `known` are left out. If the page has no such links, `kind` is None: probably its
-    markup has changed. `format` is always "html".
+    Without selectors, the links that look like those of articles are used. Entries whose `raw_hash` is in `known` are
+    left out. If no link was found at all, known or not, `kind` is None: the page's markup has probably changed.
+    `format` is always "html".
     """
     text = decode(body, content_type=headers.get("content-type", ""), declared=html_declaration(body))
     tree = HTMLTree.parse(text[:_MAX_PAGE_CHARS])
@@ -116,10 +117,10 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 
 
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
-    """Return the page as a tree of lxml in which each element that a selector finds has the selector's name as a mark.
+    """Return the page as a tree of lxml. Each element that a selector finds has the selector's name in `_MARK`.
 
-    `marks` are the selectors by name. Resiliparse finds the elements. Its list of elements runs the search again at
-    each access, so the list is copied by a slice.
+    `marks` are the selectors by name. Resiliparse's list of found elements searches again at each access, so a slice
+    copies it.
     """
     for name, selector in marks.items():
         for node in tree.document.query_selector_all(selector)[:_MAX_MARKED] if tree.document is not None else ():
@@ -152,9 +153,9 @@ class _Part:
 
 
 def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | None]]:
-    """Yield for each marked element of a page, in order: its marks, the element, and the innermost entry around it.
+    """Yield each element that selectors found, in order: their names, the element, and the innermost entry around it.
 
-    Outside of entries, None is yielded as the entry. An entry is complete when all elements have been yielded.
+    None: no entry is around it. An entry is complete when all elements have been yielded.
     """
     open_parts: list[_Part] = []
     for event, element in iterwalk(root, events=("start", "end")):

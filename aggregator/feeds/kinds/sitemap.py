@@ -53,8 +53,8 @@ def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[N
 def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: datetime) -> tuple[NamedSitemap, ...]:
     """Return the sitemaps of an index that are to be read, the latest first, `MAX_SITEMAPS` at most.
 
-    They are on the host of the index at `url`, and their addresses fit `pattern`. If it is "", those with "news" in the
-    path are chosen, or all if no path has it. Sitemaps without `lastmod` come last, in their order.
+    They are on the host of the index at `url`, and their addresses fit `pattern`. `pattern` "": those with "news" in
+    the path are chosen, or all if no path has it. Sitemaps without `lastmod` come last, in the order of the index.
     """
     own = [one for one in named if host_of(one.url) == host_of(url) and one.url != url and fits(pattern, one.url)]
     news = [] if pattern else [one for one in own if is_for_news(one.url)]
