@@ -1,4 +1,4 @@
-"""The stored decisions about URLs. A source's decisions about a URL are stored only if they changed."""
+"""The stored decisions about URLs. What a source, such as a feed, decides about a URL is stored only if it changed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SourceDecisions:
 
 
 def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
-    """Store the decisions of `source`. Those about one URL are left out if they repeat its last ones about this URL."""
+    """Store the decisions of `source`. If those about a URL equal its last stored ones about it, they are left out."""
     record_all_decisions(tx, [SourceDecisions(source, made)], at)
 
 

@@ -1,6 +1,6 @@
-"""Finds pages that state one address as theirs, although feeds announced them as different articles.
+"""Finds pages that state one address as their own, although feeds announced them as different articles.
 
-Such pages may be a wall. So their statement is no evidence that they are one article.
+They may be a wall: one document at the addresses of several articles. So the address that they state proves nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def announced_pages(
 ) -> dict[int, AnnouncedPage]:
     """Return the page of each article, with the titles under which feeds announced it, by the number of the article.
 
-    `rows` are the rows of the articles. `more` are the titles of one further page. The result is empty if all pages
-    have the same set of titles: then titles cannot tell the articles apart.
+    `rows` are the articles. The result is empty if all pages have the same set of titles: then titles cannot tell the
+    articles apart. `more` are the titles of one further page, which is compared, but not returned.
     """
     titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
     if len({frozenset(titles[row.page_id]) for row in rows} | ({frozenset(more)} if more else set())) < 2:
@@ -60,15 +60,15 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return those of the keys whose pages redirect to another address or state one as their own."""
+    """Return those of `keys` whose page redirects to another address or states one as its own."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 
 def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges that do not count, since different articles of a site state one address as theirs.
+    """Return the edges that do not count, since different articles of a site state one address as their own.
 
-    The titles in feeds show that the articles are different. If a feed announced the stated address, redirects count,
-    and so does the statement of an article that may be the one at that address.
+    The titles in feeds show that the articles are different. If a feed announced the stated address, two kinds of edges
+    count: redirects, and those of an article that may be the same as the article at that address.
     """
     naming: dict[Key, list[Edge]] = defaultdict(list)
     for edge in edges:
@@ -95,10 +95,10 @@ def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, 
 def _groups(
     rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
 ) -> dict[int, frozenset[int]]:
-    """Return the group of each article: the numbers of all articles that may be the same. The dict is by number.
+    """Return, by the number of each article, its group: the numbers of all articles that may be the same as it.
 
-    If two articles may be the same as a third, all three are in one group. `announced` is the article at the address
-    that all of them state; None: no feed announced this address.
+    If two articles may be the same as a third, all three are in one group. So are articles with the text and title of
+    `announced`, the article at the address that all of them state. None: no feed announced an article there.
     """
     groups = {row.n: frozenset({row.n}) for row in rows if row.n in stand}
     same = {row.n for row in rows if announced is not None and _texts(row) == _texts(announced)}
@@ -112,7 +112,7 @@ def _groups(
 def _is_doubtful(
     edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
 ) -> bool:
-    """Return whether the article that states `edge` and the article `announced` are in different groups.
+    """Return whether the article with the key `edge.key` is in another group than the article `announced`.
 
     A redirect is never doubtful: the page moved.
     """

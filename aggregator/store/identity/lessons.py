@@ -51,7 +51,7 @@ def load_lesson(row: Row[Any]) -> Lesson:
 
 
 def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]:
-    """Return the standing of each stored lesson, by the hash of the lesson."""
+    """Return what is known about each stored lesson (`Standing`), by the hash of the lesson."""
     rows = tx.all_of(_lessons, hashes)
     paths: dict[bytes, dict[Verdict, int]] = defaultdict(lambda: defaultdict(int))
     probes: dict[bytes, int] = defaultdict(int)
@@ -90,7 +90,7 @@ _used: Final = (
 
 
 def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
-    """Store `uses` and `checked_at` of these lessons."""
+    """Store for how many addresses each lesson was used, and when it was last checked."""
     tx.run_all(
         _used,
         [{"lesson": one.lesson.hash, "new_uses": one.uses, "new_checked_at": one.checked_at} for one in used],
@@ -124,9 +124,9 @@ _use: Final = (
 
 
 def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
-    """Join the address of each use to the article with the key `other`, and mark the page of the use as done.
+    """Join the address of each use to the article with the key `other`, and set the page of the use to "done".
 
-    Return the article of each page. A page is left out if there is no such article.
+    Return the article of each page. A page is left out, and stays due, if neither its key nor `other` has an article.
     """
     if not uses:
         return {}
@@ -146,7 +146,10 @@ def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
 
 
 def add_pair(tx: Transaction, page: PageId, other: PageId, lesson: Lesson, path: bytes, use: str) -> None:
-    """Store a pair of pages that are one article if `lesson` is true. With the use `HELD`, `page` waits for `other`."""
+    """Store a pair of pages that are one article if `lesson` is true. With the use `HELD`, `page` waits for `other`.
+
+    Pairs with an equal `path` count as one proof of the lesson.
+    """
     add_lessons(tx, [lesson])
     pair = {"page_id": page, "other_id": other, "lesson": lesson.hash, "path": path}
     tx.add(variants, [{**pair, "verdict": Verdict.OPEN.value, "use": use}])
@@ -159,7 +162,7 @@ _flag: Final = (
 
 
 def mark_variants(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Mark pages as members of a pair. When a marked page is extracted, the lessons of its pairs are judged."""
+    """Mark pages as members of a pair (`has_variants`). When one is extracted, the lessons of its pairs are judged."""
     tx.run_all(_flag, [{"page": page} for page in sorted(set(page_ids))])
 
 

@@ -1,7 +1,7 @@
-"""Stores which article an address means: addresses, evidence, aliases, and the partition that follows from them.
+"""Stores which article an address means: addresses, evidence, aliases, and the merges and splits that follow from them.
 
 A component is a set of keys that evidence connects. `identity.evidence` alone decides which keys of a component are one
-article. This module loads the component and writes the result to the tables. Repeating that changes nothing.
+article. This module loads the component and writes the result. To write it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -46,11 +46,10 @@ _alias_rows: Final = select(aliases).where(any_of(aliases.c.hash))
 
 
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
-    """Return the hashes that need no fetch since they mean a stored article, each with the page of the article.
+    """Return the hashes whose article is stored, so that no fetch is needed, each with the id of the article's page.
 
-    A hash in `urls` counts if the address is stored with an article. A hash in `keys` counts only if it is an article's
-    own key. A key that only evidence connects with an article does not count: if the evidence is a wrong link, its page
-    is another article.
+    A hash in `urls` counts if the URL means an article. A hash in `keys` counts only if it is an article's own key. A
+    key that only evidence connects with an article does not count: the evidence may be a wrong link.
     """
     return {
         row.hash: row.page_id
@@ -65,7 +64,7 @@ def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
 
 
 def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
-    """Store URLs with their keys. If a key already means an article, its URL means this article, too.
+    """Store URLs with their keys. A URL that means no article yet gets the article of its key.
 
     Return the article of each key that has one, by the hash of the key.
     """
@@ -76,9 +75,9 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
 
 
 def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime) -> list[dict[str, Any]]:
-    """Store URLs with their keys; return the rows.
+    """Store URLs with their keys; return the rows. Identities without a key are left out.
 
-    Each item of `seen` holds the identities of one text. Identities without a key are left out.
+    If an item of `seen` has a URL twice, the last identity counts.
     """
     rows = [
         {
@@ -172,7 +171,7 @@ def load_edge(row: Row[Any]) -> Edge:
 def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge]]:
     """Return the keys that evidence connects with `keys`, and all edges that have one of these keys.
 
-    An edge that is refused in any case (`refusal_alone`) is returned, but connects nothing.
+    An edge that never counts, whatever the texts (`refusal_alone`), is returned, but connects nothing.
     """
     found: set[Key] = set(keys)
     edges: set[Edge] = set()
@@ -187,7 +186,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
 
 
 def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return those of the keys that have evidence or may have some. The evidence of WordPress keys is not stored."""
+    """Return those of `keys` that have stored evidence, and all WordPress keys: their evidence is not stored."""
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
@@ -237,8 +236,8 @@ def repartition(
     was made from a later page of a multi-page article is chosen only if there is no other. The other articles are
     merged into the chosen one; their rows and texts stay, so that a split can restore them.
 
-    `unannounced` is an article that this transaction inserted: if it is merged, `changes` gets no row. If no key of a
-    group has an article of its own, its keys and addresses lose their aliases; with `keep_urls` they keep them.
+    If no key of a group has an article of its own, the keys and their addresses mean none any more, unless `keep_urls`.
+    A merge of `unannounced`, an article that this transaction inserted, adds no row to `changes`.
 
     Return the article of each key that has one, by the hash of the key.
     """
@@ -319,9 +318,9 @@ def _settle(
 
 
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
-    """Let the keys in `wanted` and their URLs mean these articles. Keys are given by their hashes.
+    """Let the keys in `wanted` and their URLs mean the given articles. Keys are given by their hashes.
 
-    The keys in `orphans` and their URLs mean no article any more.
+    If a key in `orphans` means an article, the key and its URLs mean none any more.
     """
     urls = {row.url_hash: row.key_hash for row in tx.all_of(_urls_of_keys, [*wanted, *orphans])}
     set_aliases(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})

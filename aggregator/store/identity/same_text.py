@@ -35,12 +35,12 @@ TitledText = tuple[bytes, bytes, str | None]  # the hashes of text and title, an
 
 
 def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[TitledText]:
-    """Return text hash, title hash and owner (`tenant`) of each fetched article with one of these texts."""
+    """Return the hashes of text and title, and the host (`tenant`), of each fetched article with one of these texts."""
     return [(row.print_hash, row.title_hash, tenant(Key(row.key))) for row in tx.all_of(_titles, hashes)]
 
 
 def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
-    """Return the evidence that articles with this text are one, and the keys of all articles with this text."""
+    """Return the evidence that articles with this text are one, and their keys. A single article gives empty sets."""
     rows = tx.all_of(_served, [text_hash])
     if len(rows) < 2:
         return set(), set()
@@ -66,7 +66,7 @@ def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[A
     """Return the `SAME_TEXT` edges that do not count.
 
     Such an edge does not count if the host (or the person there, see `tenant`) of one of its two addresses has served
-    the same text under more than one title.
+    the text under more than one title.
     """
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}

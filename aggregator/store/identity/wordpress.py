@@ -51,7 +51,7 @@ def note_short_links(tx: Transaction, keys: Iterable[Key | None]) -> set[Key]:
 
 
 def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
-    """Store the host of a blog that a page states; return the keys whose evidence may change."""
+    """Store the host that a page states for its blog; return the keys whose evidence may change by this."""
     places = _at(tx, blog.number)
     if blog in places or len(places) > 1:  # more claims change nothing
         return set()
@@ -62,7 +62,7 @@ def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
 
 
 def wordpress_edges(tx: Transaction, keys: Iterable[Key]) -> set[Edge]:
-    """Return the edges between wp.me links and "?p=" addresses that concern these keys."""
+    """Return the edges between wp.me links and "?p=" addresses in which one of these keys takes part."""
     edges: set[Edge] = set()
     for key in keys:
         if key.startswith(_PREFIX) and (post := parse_wordpress_shortlink(key)) is not None:

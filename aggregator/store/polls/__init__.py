@@ -1,1 +1,1 @@
-"""Records polls. A poll with entries becomes rows in `record.py`, one without entries in `history.py`."""
+"""Records polls. `record.py` writes all that a poll may bring, `history.py` feed state, poll history and gaps."""

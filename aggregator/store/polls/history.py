@@ -1,4 +1,4 @@
-"""Stores feed states, poll history and gaps, and has a fast path for polls without entries."""
+"""Stores feed states, poll history and gaps, and has a fast path for polls that write only state and history."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _outcome_columns: Final = tuple(column.name for column in polls.columns if colum
 
 @cache
 def _add_to_history(dialect: str) -> Insert:
-    """Return the INSERT of a poll into the history. If the feed has `_KEPT_POLLS` polls, it replaces the oldest."""
+    """Return the INSERT of a poll into its feed's history. It replaces the oldest of `_KEPT_POLLS` stored polls."""
     numbered = select(
         feeds.c.id,
         feeds.c.poll_count % _KEPT_POLLS,
@@ -76,7 +76,7 @@ def _add_to_history(dialect: str) -> Insert:
 
 
 def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]]) -> None:
-    """Save feed states, gaps and rows of the poll history. A deleted feed stays deleted.
+    """Save feed states, gaps and rows of the poll history. Nothing is saved for a deleted feed.
 
     Each item of `saved` is a poll, the feed's host, and the number of new entries.
     """
@@ -124,16 +124,15 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
-    """Return whether only feed state and poll history are written: the poll has no entry, no gap and no new host."""
+    """Return whether only feed state and poll history are written: no entry, no new or filled gap, no new host."""
     is_alone = record.gap is None and record.filled_since is None and record.is_poll
     return is_alone and not record.sightings and record.host == claim.host
 
 
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
-    """Save polls for which `is_bare` is true, of any hosts, together. Most polls are of this kind.
+    """Save polls for which `is_bare` is true, of any hosts, with fewer statements than `record_polls`.
 
-    An item of the result is None if the claim of the poll is lost: nothing was saved. The result is that of
-    `record_polls`, with fewer statements.
+    Return a result for each poll, in their order. It is None if the claim of the poll is lost: it was not saved.
     """
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]
@@ -164,11 +163,11 @@ _gaps: Final = (
 
 
 def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
-    """Return the last outcomes of a feed, newest first."""
+    """Return the outcomes of the stored polls of a feed, newest first."""
     rows = tx.all(_history, {"feed": feed_id})
     return tuple(record_of(PollOutcome, row, cause=row.cause and Cause(row.cause)) for row in rows)
 
 
 def list_gaps(tx: Transaction, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
-    """Return the times in which feeds may have lost entries, oldest first: at most `limit` after the first `start`."""
+    """Return the gaps of all feeds, oldest first: at most `limit` of them, without the first `start`."""
     return tuple(record_of(Gap, row) for row in tx.all(_gaps.limit(limit).offset(start)))

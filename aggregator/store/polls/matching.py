@@ -1,9 +1,8 @@
 """Matches the entries of a poll with the stored entries of the feed, even if their ids changed.
 
-An entry under an unknown id is matched with a stored entry for the same page, or with equal `content_hash`. The stored
-entry must be missing from the present document. If the feed's own text is the article, the title or `content_hash` must
-be the same. So a changed id alone does not make an entry new. Ids also change when the parser stops trusting the feed's
-ids.
+An entry with an unknown id is matched with a stored entry that is missing from the polled document. Both lead to the
+same page; or no page is fetched for the entry, and `content_hash` is equal. If the feed's own text is the article, the
+same page is not enough: title or `content_hash` must be equal, too.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from aggregator.urls import registrable_domain
 
 @dataclass(frozen=True, slots=True)
 class EntryDraft:
-    """An entry as the poll saw it, with all values for its row that can be computed before the transaction."""
+    """An entry of a poll, with all values for its row that can be computed before the transaction."""
 
     sighting: Sighting
     entry_hash: bytes
@@ -68,7 +67,7 @@ class PollDraft:
 
 
 def poll_draft(claim: Claim, record: PollRecord, filters: Filters = NO_FILTERS) -> PollDraft:
-    """Return the draft of a poll."""
+    """Return the draft of a poll. Of entries with the same id, the first is kept."""
     by_hash: dict[bytes, Sighting] = {}
     for sighting in record.sightings:
         by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
@@ -77,7 +76,7 @@ def poll_draft(claim: Claim, record: PollRecord, filters: Filters = NO_FILTERS) 
 
 
 def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
-    """Return the draft of an entry."""
+    """Return the draft of an entry. `hashed` is the hash of the entry's id."""
     key = _key_of(sighting)
     return EntryDraft(
         sighting=sighting,
@@ -94,7 +93,7 @@ def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class MatchedEntry:
-    """An entry of the poll, and the stored entry `known` that it was matched with; None: the entry is new."""
+    """An entry of the poll. `known` is the stored entry that it was matched with; None: the entry is new."""
 
     draft: EntryDraft
     entry_hash: bytes  # of the known entry, if that has another id
@@ -124,9 +123,9 @@ class MatchedEntry:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is written for the entry: it is known and unchanged, and it has a page or needs none.
+        """Whether nothing is written for the entry: it is known and unchanged, and it has a page or no key.
 
-        For a renamed entry only `updated` must be unchanged. An entry recognised by its page under a new id is written.
+        If `is_renamed`, only `updated` must be unchanged. An entry recognised by its page under a new id is written.
         """
         if self.known is not None and self.is_renamed:
             return bool(self.known.updated_at == self.sighting.entry.updated_at)
@@ -173,7 +172,7 @@ _of_words: Final = (
 
 
 def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
-    """Match entries under unknown ids with stored entries of the feed. Store each match by the page as a decision."""
+    """Return the entries, those with unknown ids matched where possible. Store each match by the page as a decision."""
     unknown = [one for one in matched if one.known is None]
     paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in matched}
@@ -206,7 +205,7 @@ def _is_told_by_words(one: MatchedEntry) -> bool:
 def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
     """Return whether an entry may be the stored entry in `row`. Both have the same page or equal `content_hash`.
 
-    If the feed's text is the article, the title or `content_hash` must be the same.
+    If the feed's own text is the article, the same page is not enough: title or `content_hash` must be equal, too.
     """
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True
@@ -233,10 +232,10 @@ _words: Final = (
 
 
 def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
-    """Mark known entries with the same title and text whose link differs only in the value of a parameter.
+    """Return the entries in the same order. `is_renamed` is set if only values of parameters in the link changed.
 
-    Some feeds put another value into the link at each poll. The page of a marked entry is not fetched again. An entry
-    whose page failed is not marked, so that the page is fetched at the new link.
+    Title and text must be the same. Some feeds put other values into the link at each poll, so the page is not fetched
+    again. If the page failed, `is_renamed` is not set: the page is fetched at the new link.
     """
     likely = {
         one.entry_hash: one.sighting.entry
@@ -263,7 +262,7 @@ _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages
 
 
 def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: str) -> set[Edge]:
-    """Return the evidence from entries with a new link under the same id and title: old and new link are one article.
+    """Return the evidence that the old and the new link of an entry are one article, if id and title stayed the same.
 
     An entry under the same id with another title proves nothing: some feeds give one id to each top story in turn.
     """
@@ -307,7 +306,7 @@ _pages_seen: Final = (
 
 
 def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-    """Return, for each entry, when the feed first showed it, or an entry with the same page; None: never before."""
+    """Return, for each entry, when the feed first showed it or an entry with the same page; None: never before."""
     ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
     keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
     by_id = _first_seen(tx, _entries_seen, feed_id, ids)

@@ -1,6 +1,6 @@
-"""Plans what to write for a poll before its hosts are locked: entries, new pages, work on known pages.
+"""Plans what to write for a poll: entries, new pages, work on known pages. `record.py` writes it.
 
-`record.py` writes it.
+The plan is made before `record.py` locks the rows of the hosts: of the feed, and of the pages that become due.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ from aggregator.store.polls.shared_links import separate_entries
 class PageWork:
     """The work on a known page that an entry of a poll causes.
 
-    "revisit": fetch the page again at `at`. "extract": the entry's content is the article and has
-    changed, so extract it again. "fetch": fetch the page for the first time. Its article is the content of another
-    feed's entry, but the polled feed wants its pages fetched.
+    "revisit": fetch the page again at `at`. "extract": extract the article again, since it is the entry's text and
+    has changed. "fetch": fetch the page for the first time; so far its article is the text of another feed's entry.
     """
 
     kind: Literal["revisit", "extract", "fetch"]
@@ -44,7 +43,7 @@ class PageWork:
 
 @dataclass(frozen=True, slots=True)
 class PollWrite:
-    """A matched poll with all rows that are written for it."""
+    """A matched poll, and what to write for it."""
 
     matched: MatchedPoll
     page_ids: Mapping[bytes, int | None]  # of unsettled entries, by entry hash; new pages are not among them
@@ -60,7 +59,7 @@ class PollWrite:
 
     @property
     def record(self) -> PollRecord:
-        """The outcome of the poll."""
+        """All results of the poll."""
         return self.matched.draft.record
 
     @property
@@ -70,7 +69,7 @@ class PollWrite:
 
     @property
     def decisions(self) -> SourceDecisions:
-        """The decisions about the addresses of the poll's entries. Renamed entries are left out."""
+        """The decisions about the addresses of the poll's entries. Entries with `is_renamed` are left out."""
         made = [one.sighting.decisions for one in self.matched.entries if not one.is_renamed]
         return SourceDecisions(
             f"feed {self.record.feed_id}", list(chain.from_iterable(made)), is_first=self.matched.is_first
@@ -82,10 +81,9 @@ class PollWrite:
 
 
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split the indices `numbers` of `drafts` in two: polls that can be saved together, and the rest.
+    """Return the numbers of polls that can be saved together, and the other numbers. `numbers` are indices in `drafts`.
 
-    Polls can be saved together if they have no feed and no address in common. The rest is small, except in the first
-    polls of many feeds.
+    Polls can be saved together if no two of them have a feed, a key or an address in common.
     """
     taken: set[object] = set()
     disjoint: list[int] = []
@@ -105,7 +103,7 @@ _polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polle
 
 
 def match_entries(tx: Transaction, drafts: Sequence[PollDraft]) -> list[MatchedPoll]:
-    """Match the entries of each poll with the stored entries of its feed.
+    """Return the polls, with their entries matched with the stored entries of the feed.
 
     Entries that share a link, but are different articles, get keys of their own (`separate_entries`).
     """
@@ -145,7 +143,7 @@ _pages_by_id: Final = _pages.where(any_of(pages.c.id))
 def plan_polls(tx: Transaction, polls: Sequence[MatchedPoll]) -> list[PollWrite]:
     """Return what to write for each poll.
 
-    An entry leads to a known article, to a known page, or to a new page. An entry without a key leads to no page.
+    An entry leads to a known article, to a known page, or to a new page. An entry without a key leads to none of them.
     """
     unsettled = [one for poll in polls for one in poll.unsettled if one.key is not None]
     articles = known_articles(tx, [one.key_hash for one in unsettled], [one.draft.url_hash for one in unsettled])
@@ -189,7 +187,7 @@ def _plan_poll(
 
 
 def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[bytes, ArticleDraft]:
-    """Return the articles that the feed brought whole, for new pages, by the hash of the page's key.
+    """Return the articles whose whole text came with entries in `new`, by the hash of the page's key.
 
     A page is left out if an entry that was stored before also leads to it.
     """
@@ -209,11 +207,10 @@ def _can_collect(sighting: Sighting) -> bool:
 
 
 def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | None:
-    """Return the work on a known page; None: there is none.
+    """Return the work on a known page that an entry causes; None: there is none.
 
-    A page for which only another feed's content is stored is fetched, if the pages of this feed are fetched. Other work
-    needs a changed entry. If the feed's text is the article, it is extracted again. If `updated` changed and the feed's
-    pages are revisited, the next visit of the page comes earlier.
+    "fetch": this feed's pages are fetched, and the page has only another feed's text. Other work needs a changed entry.
+    "extract": the feed's text is the article. "revisit": `updated` changed, and the feed's pages are revisited.
     """
     record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):
@@ -231,7 +228,7 @@ def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | N
 
 
 def _stands_for_page(page: Row[Any]) -> bool:
-    """Return whether a feed's content is, or will be, the article of a page that was never requested."""
+    """Return whether an entry's text is, or will be, the article of a page that was never requested."""
     if page.fetched_at is not None or page.cause is not None:
         return False
     return page.state == "fetched" or bool(page.state == "done" and page.article_id == article_id(Key(page.key)))

@@ -1,6 +1,6 @@
-"""Writes polls with entries: feed state, history, entries, new pages and articles, in one transaction.
+"""Writes polls: feed state, history, entries, new pages and articles, in one transaction.
 
-`history.record_bare_polls` writes polls without entries.
+`history.record_bare_polls` writes those that change only feed state and history.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
 def _record_articles(
     tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]
 ) -> dict[PageId, ArticleRecorded]:
-    """Record the articles whose whole text came with the feeds, unless another feed added their page first."""
+    """Record the articles whose text came with the feeds. A page that another feed's poll inserted is left out."""
     writes = [
         ArticleWrite(added[hashed], draft, tx.now)
         for poll in polls
@@ -164,7 +164,7 @@ def _recorded(
 
 
 def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
-    """Return (key, address) of each new page that will be fetched and may use lessons, by the hash of the key."""
+    """Return (key, address) of each new page to fetch, if its feed uses lessons, by the hash of the key."""
     return {
         hashed: (one.key, one.sighting.url)
         for poll in polls
@@ -175,9 +175,10 @@ def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
 
 
 def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
-    """Store the evidence that the entries give about addresses. Return the keys of entries that `doubted_keys` finds.
+    """Store the evidence that the entries give about addresses; merge and split articles by it.
 
-    Take the identity lock if these polls may change articles.
+    Return the keys of entries whose pages redirect to another address or state one as their own: the titles of the
+    entries may show that these pages are a wall. Take the identity lock if these polls may change articles.
     """
     unsettled = [one for poll in polls for one in poll.unsettled]
     edges = {edge for one in unsettled for edge in one.sighting.edges}
@@ -197,7 +198,7 @@ def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) 
 
 
 def _due_hosts(polls: Sequence[PollWrite], ids: Mapping[str, HostId]) -> dict[HostId, datetime]:
-    """Return the hosts with pages to fetch, each with the time when its earliest page is due."""
+    """Return, for each host on which pages become due, the time when the earliest of them is due."""
     due: dict[HostId, datetime] = {}
     for poll in polls:
         wanted = [(HostId(work.host_id), work.at) for work in poll.work if work.kind != "extract"]
@@ -237,7 +238,7 @@ _fetch_after_all: Final = (
 
 
 def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
-    """Do the planned work on known pages: make them due, or extract them again."""
+    """Set the state of the pages with planned work: "due" for a fetch or a revisit, "fetched" for an extraction."""
     work = [one for poll in polls for one in poll.work]
     tx.run_all(_revisit, [{"page": one.page_id, "at": one.at} for one in work if one.kind == "revisit"])
     tx.run_all(_extract_again, [{"page": one.page_id} for one in work if one.kind == "extract"])
@@ -247,7 +248,7 @@ def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
 def _add_pages(
     tx: Transaction, polls: Sequence[PollWrite], ids: Mapping[str, HostId], plan: VariantPlan
 ) -> dict[bytes, Row[Any]]:
-    """Insert the new pages; return their rows by the hash of the key. Another poll may have inserted one first."""
+    """Insert the new pages; return their rows by the hash of the key. A page that another poll inserted first stays."""
     rows = []
     uses = plan.uses()
     for poll, hashed, one in [(its, hashed, new) for its in polls for hashed, new in its.new.items()]:
@@ -308,7 +309,7 @@ def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[by
 
 
 def _page_id(poll: PollWrite, one: MatchedEntry, added: Mapping[bytes, Row[Any]]) -> int | None:
-    """Return the id of an entry's page: the new page, else the planned one, else the page of the stored entry."""
+    """Return the id of an entry's page: inserted now, else in `page_ids`, else of the stored entry. None: no page."""
     if one.key_hash in added:
         return int(added[one.key_hash].id)
     had = None if one.known is None else one.known.page_id

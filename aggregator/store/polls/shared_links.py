@@ -1,7 +1,7 @@
 """Separates entries of one feed that link to one page, but are different articles: warnings, change logs, notes.
 
-This concerns feeds whose own text is the article. The first entry keeps the key of the page. Each other entry gets a
-key of its own, unless it has the title or the text of an entry that has the page's key.
+This concerns feeds whose own text is the article. The first entry keeps the key of the page. A later entry gets a key
+of its own, unless its title or text is that of an entry with the page's key.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _SHARED: Final = "shared link"
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The words that distinguish an entry from others with the same link."""
+    """Title and text of an entry. They tell it from other entries with the same link."""
 
     title: str
     text: str
 
     def are_those_of(self, other: _Words) -> bool:
-        """Return whether two entries with the same link are one article: the text or the title is the same."""
+        """Return whether two entries with the same link are one article: they have the same text, or the same title."""
         return self.text == other.text or (bool(self.title) and self.title == other.title)
 
 
@@ -86,7 +86,7 @@ def _may_share(one: MatchedEntry) -> bool:
 
 
 def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[MatchedEntry]) -> list[Row[Any]]:
-    """Return the feed's stored entries for the pages to which `sharing` lead now or led before."""
+    """Return the feed's stored entries whose page is one that the entries in `sharing` lead to now or led to before."""
     known = {one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None}
     rows = tx.all_of(_of_links, {one.key_hash for one in sharing}, {"feed": feed_id})
     rows += tx.all_of(_of_pages, known, {"feed": feed_id})

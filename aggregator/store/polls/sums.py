@@ -44,10 +44,10 @@ _found: Final = (
 
 
 def poll_histories(tx: Transaction, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-    """Return the number of feeds polled with success at least once, and the sums of at most `limit` of them.
+    """Return the number of feeds that were polled with success, and the poll sums of at most `limit` of them.
 
-    Disabled and gone feeds are left out. The sums are ordered by feed id. If there are more feeds than `limit`, the
-    sums are of a random sample, and the same store gives the same sample.
+    Disabled and gone feeds are left out. The sums are ordered by feed id. If there are more than `limit` feeds, a
+    random sample is returned; the same store gives the same sample.
     """
     ids = [row.id for row in tx.all(_polled)]
     drawn = sorted(Random(0).sample(ids, limit)) if len(ids) > limit else ids  # noqa: S311 - guards nothing
@@ -63,7 +63,7 @@ def poll_histories(tx: Transaction, limit: int = 5_000) -> tuple[int, tuple[Feed
 def _poll_sums(row: Row[Any], found_at: Sequence[datetime]) -> PollSums:
     """Return the sums of a feed's polls.
 
-    If no poll with new entries has a stored size, such polls count as large as the others.
+    If no poll with new entries has a stored size, the mean size of the other polls takes its place.
     """
     bytes_else = float(row.bytes_else or 0)
     return PollSums(

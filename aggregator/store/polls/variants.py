@@ -1,4 +1,4 @@
-"""Decides about new pages whose address may be a variant of another address: fetch, hold back, or join to its article.
+"""Decides about new pages whose address may be a variant of another: fetch, hold back, or join to the other's article.
 
 The decision is made before the pages are inserted. `articles/lessons/settling.py` judges the lessons later, by the
 fetched pages.
@@ -56,7 +56,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A new page, and a page `other`. By `lesson` both may be one article."""
+    """A new page and another page, `other`. They are one article if `lesson` is true."""
 
     hashed: bytes
     key: Key
@@ -70,8 +70,8 @@ class _Pair:
 class VariantPlan:
     """The decisions about new pages whose address may be a variant of another address.
 
-    A pair with the use `HELD` holds its new page back; `TAKEN` joins it to a known article. All other pages are
-    fetched. `families` is by the hash of the page's key, `standings` by the hash of the lesson.
+    A pair with the use `HELD` holds its new page back until the lesson is judged; `TAKEN` joins it to a known article.
+    All other pages are fetched. `families` is by the hash of the page's key, `standings` by the hash of the lesson.
     """
 
     families: dict[bytes, bytes] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class VariantPlan:
     used: set[bytes] = field(default_factory=set)  # lessons
 
     def uses(self) -> dict[bytes, str]:
-        """Return the use of each new page in a pair, by the hash of the page's key: `HELD`, `TAKEN`, or ""."""
+        """Return `HELD`, `TAKEN` or "" for each new page in a pair, by the hash of the page's key."""
         found = {pair.hashed: "" for pair in self.pairs}
         return found | {pair.hashed: pair.use for pair in self.pairs if pair.use}
 
@@ -128,9 +128,9 @@ _declaring: Final = (
 
 
 def _declared(tx: Transaction, new: Iterable[bytes]) -> dict[bytes, list[tuple[_Member, Lesson]]]:
-    """Return, for each new address, the pages with an article that declare it as their own, each with the lesson.
+    """Return the pages that declare a new address as their own (a short link), each with the lesson that follows.
 
-    The dict is by the hash of the new address's key.
+    The dict is by the hash of the new address's key. Pages without an article are left out.
     """
     found: dict[bytes, list[tuple[_Member, Lesson]]] = defaultdict(list)
     for row in tx.all_of(_declaring, new):
@@ -175,7 +175,7 @@ def _uses(
 ) -> list[tuple[_Member, Lesson, str]]:
     """Return the pairs of a new page: the other page, the lesson, and the use ("", `HELD` or `TAKEN`).
 
-    `related` are the pages and lessons to choose from. `is_one`: the pages that have an article have the same one.
+    `related` are the other pages and lessons to choose from. `is_one`: all related pages together have one article.
     """
     for one, lesson in related:
         standing = plan.standings[lesson.hash]
@@ -196,7 +196,7 @@ def _uses(
 
 
 def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> None:
-    """Store the pairs of the plan, and join pages to known articles as planned. The pages must already be stored."""
+    """Store the pairs of the plan, and join pages to known articles as planned. `page_ids` are the stored new pages."""
     if not plan.pairs:
         return
     add_lessons(tx, {pair.lesson for pair in plan.pairs})

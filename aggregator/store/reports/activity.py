@@ -1,4 +1,4 @@
-"""Recent activity in numbers, for health, the status page and metrics. Of entries and pages, few rows are read."""
+"""Recent activity in numbers, for health, the status page and metrics. Only the newest entries and pages are read."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ _delays: Final = (
 
 
 def activity(tx: Transaction, since: datetime) -> Activity:
-    """Return the `Activity` since `since`. Polls are counted as far back as the history of each feed is stored."""
+    """Return counts, and delays of entries, since `since`. Polls are counted as far back as their history is stored."""
     counted = tx.all(_polls_since, {"since": since})[0]
     delays = tx.all(_delays, {"after": _floor(tx, _last_entry), "since": since})
     return Activity(

@@ -59,7 +59,7 @@ _RECENT: Final = {
 def _suspects(dialect: str) -> Select[Any]:
     """Return the query for the feeds that the health check must look at.
 
-    If silence is the only reason for a feed, the column `recent` has its latest publication times; else it is NULL.
+    If silence is the only reason for a feed, `recent` has the publication times of its latest entries; else it is NULL.
     """
     other = or_(
         feeds.c.status.in_((FeedStatus.FAILING.value, FeedStatus.GONE.value)),
@@ -72,7 +72,7 @@ def _suspects(dialect: str) -> Select[Any]:
 
 
 def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
-    """Return the feeds that the health check must look at, by their own rows alone. Entries and pages are not read."""
+    """Return the feeds that the health check must look at. Only rows of feeds are read, no entries and no pages."""
     entries, days = screen.prior
     rows = tx.all(
         _suspects(tx.dialect.name),
@@ -90,10 +90,9 @@ def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
 
 
 def _is_silent(recent: list[str], screen: FeedScreen) -> bool:
-    """Return whether the silence since the last of these times is much longer than each pause between them.
+    """Return whether the time since the last of these times is at least `silent_gaps` times each pause between them.
 
-    This check saves time: one in ten feeds passes the query, and to read all facts about a feed takes twenty times as
-    long.
+    This check saves time: to read all facts about a feed takes much longer.
     """
     times = [datetime.fromisoformat(text) for text in recent]
     silence = screen.now - times[-1]

@@ -35,7 +35,7 @@ _COUNTS: Final = {
 
 
 def count_all(tx: Transaction) -> Counts:
-    """Return the numbers of enabled feeds, articles in the corpus, and rows of other kinds.
+    """Return the numbers of enabled feeds, articles in the corpus and other rows, and the size of the store.
 
     A page that is due for a revisit does not count as due.
     """

@@ -55,7 +55,7 @@ _near: Final = (
 
 
 def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-    """Return all stored facts about an address, given all spellings of it (`urls`) and its keys. It may be empty."""
+    """Return all stored facts about an address, given its spellings (`urls`) and its keys. The result may be empty."""
     hashes = {key_hash(text) for text in (*urls, *keys)}
     hashes |= {row.key_hash for row in tx.all_of(_spellings, hashes) if row.key_hash is not None}
     found = _articles(tx, {row.article_id for row in tx.all_of(_alias_articles, hashes)})
