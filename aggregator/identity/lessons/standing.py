@@ -1,7 +1,7 @@
 """Decides whether a lesson is true at a site. Pairs of addresses, both fetched, prove or disprove it. Pure.
 
-Pairs with the same number in their addresses, or else the same last segment (`family_of`), count together, as one
-path. A lesson is true if pairs of three paths (an imported lesson: of one) were one article each, and no pair was two.
+All pairs of one family (addresses with the same number, or else the same last segment) count once, as one path. A
+lesson is true if pairs of three paths (an imported lesson: of one) were one article each, and no pair was two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from aggregator.identity.evidence import LIKE, KeyFacts, differ, resemblance
 from aggregator.identity.lessons.variants import Lesson, LessonKind
 
-PROOFS: Final = 3  # paths
+PROOFS: Final = 3  # families
 PROOFS_OF_IMPORTED: Final = 1
 CHECK_EVERY: Final = 50  # uses
 
@@ -33,8 +33,8 @@ class Verdict(StrEnum):
 class Standing:
     """What is known about a lesson.
 
-    `paths` has the number of paths (see above) with each verdict. `uses` is the number of addresses for which the
-    lesson was used. `checked_at` is the time of the last verdict, or of the last use that was fetched as a check.
+    `paths` has for each verdict how many families of addresses have a pair with it (`family_of`). `uses` is the number
+    of addresses for which the lesson was used. `checked_at` is the time of the last verdict, or of the last check.
     """
 
     lesson: Lesson
@@ -46,12 +46,12 @@ class Standing:
 
     @property
     def proofs(self) -> int:
-        """The number of paths with a pair of addresses that was one article."""
+        """The number of families with a pair of addresses that was one article."""
         return self.paths.get(Verdict.ONE, 0)
 
     @property
     def contradictions(self) -> int:
-        """The number of paths with a pair of addresses that was two articles."""
+        """The number of families with a pair of addresses that was two articles."""
         return self.paths.get(Verdict.DIFFERENT, 0)
 
     @property
@@ -70,7 +70,7 @@ class Standing:
     def is_open(self) -> bool:
         """Whether the lesson is still being proven.
 
-        It is neither true nor disproved, and fewer than `needed` paths have a pair that was fetched and compared.
+        It is neither true nor disproved, and fewer than `needed` families have a pair that was fetched and compared.
         """
         decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
         return not self.holds and not self.contradictions and decided < self.needed
