@@ -63,8 +63,8 @@ def mark_doubtful(
 ) -> None:
     """Add the reason "fragment" to `own` and to the articles with its text that are other articles by their titles.
 
-    Such a text may be a wall. If there are no such other articles, `own` gets the reason only with `is_known`. Articles
-    in `later` do not count, since a later call handles them.
+    One text at several articles may be a wall, as a login page is. If there are no such other articles, `own` gets the
+    reason only with `is_known`. Articles in `later` do not count, since a later call handles them.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
     if not doubtful and not is_known:

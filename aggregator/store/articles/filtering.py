@@ -96,10 +96,10 @@ class _Unit:
 
     @property
     def moved(self) -> tuple[Row[Any], ...]:
-        """The pages whose state changes, since the rules skip them from now on or skip them no longer.
+        """The pages whose state changes now.
 
-        A "fetched" page is extracted before it is skipped; else it moves only if it must be requested. A "failed" page
-        stays.
+        If the rules skip the pages, these are the "due" pages, and the "done" pages that have an article. If not, these
+        are the "skipped" pages, and the "fetched" pages that must be requested first.
         """
         if not self.is_skipped:
             return tuple(

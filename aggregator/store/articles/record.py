@@ -201,7 +201,7 @@ def save_text(
 
     Return what happened ("new", "updated", "unchanged", "duplicate"), and the article that the key of `write` now
     means. `own_id`, `own`: id and row of the article with this very key (None: there is none). `meant`: the article to
-    which the key led before. If it was forgotten, no text is stored, and the page's entries and responses are erased.
+    which the key led before. A forgotten article gets no text; the entries and responses of the page are erased.
     """
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:

@@ -99,7 +99,7 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
 
 
 def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Give the addresses and articles with this key their new keys; return the keys for `repartition`."""
+    """Give the addresses and articles with this key their new keys; return keys whose articles may merge or split."""
     if key.startswith(OWN_CONTENT):  # the key was not made from an address
         return set()
     rows = tx.all(_urls, {"hashed": key_hash(key)})
@@ -122,7 +122,7 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Replace a key that only evidence has by its new key; return the keys for `repartition`.
+    """Replace a key that only evidence has by its new key; return the keys whose articles may merge or split.
 
     No address is stored for such a key. A key by the general rules reads like an address, so the rules are applied to
     the key itself.
@@ -148,7 +148,7 @@ def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
 
 
 def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identity]) -> set[Key]:
-    """Give an article and its evidence the new key of its address; return the keys for `repartition`.
+    """Give an article and its evidence the new key of its address; return the keys whose articles may merge or split.
 
     If another article has the new key, both articles keep their keys, and evidence says that they are one. They are
     merged if their texts agree. The evidence is deleted when the rules change the new key once more.

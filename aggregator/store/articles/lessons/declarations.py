@@ -33,8 +33,8 @@ _put_off: Final = (
 def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[PageId]:
     """Pair the page of each article with the waiting pages whose addresses it declares as its own.
 
-    Return the pages of articles that got a pair. The fetch of the waiting page is deferred if the lesson about the pair
-    is true or may soon be proven. A disproved lesson gets no pairs.
+    Return the pages of articles that got a pair. The waiting page is held back if the lesson about the pair is true or
+    may soon be proven. A disproved lesson gets no pairs.
     """
     named = {
         key_hash(edge.other): (PageId(write.page.id), edge, lesson)

@@ -37,7 +37,7 @@ class LessonList:
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Delete the lessons of a site, or only the one with this `subject`; return how many, and how many pages.
+        """Delete the lessons of a site, or only that with this `subject`; return the numbers of lessons and pages.
 
         The pages waited for a deleted lesson or were joined by one. They become due, unless they were fetched before.
         """

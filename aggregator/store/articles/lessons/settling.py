@@ -114,7 +114,7 @@ def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int]
 def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
     """Return the article row that has the text of each page, by page: the one with the page's key, or else its article.
 
-    Pages without a fetched text are left out, so are those whose article was forgotten or withdrawn.
+    Left out are pages that were not fetched, and pages whose article was forgotten or withdrawn.
     """
     by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
     by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}

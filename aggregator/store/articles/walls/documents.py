@@ -1,7 +1,7 @@
 """Stores the documents of pages, and finds the walls among them.
 
-A document is a text, or the target of a redirect or canonical link. Documents are stored if a page does not contain its
-entry's title. They are kept for ever, so the order in which pages are fetched does not matter.
+A document (text, or target of a redirect or canonical link) is stored if its page does not contain the entry's title.
+It is kept for ever, so the order in which pages are fetched does not matter.
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ _rows: Final = (
 def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
     """Remove texts of walls from articles and record the pages as failed. Return which pages of `texts` failed.
 
-    `due` gives the time at which a page of `texts` is fetched again if it failed; None: never. Other pages with a wall
-    become due at the earliest time of the failed pages, or now if there is none.
+    `due` gives the time at which a page of `texts` is fetched again if it failed; None: never. Pages of walls that are
+    not in `texts` become due at the earliest time of the failed pages, or now if there is none.
     """
     answers = {
         PageId(text.page.id): Answer(text.draft.fingerprint.text_hash, due[PageId(text.page.id)]) for text in texts
@@ -215,7 +215,7 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
     """Remove the texts of walls from the articles in `rows`; return the ids of the articles that were withdrawn.
 
     Each text stored with a document of `at_pages` is a wall. An article gets its latest other text back; without one it
-    is withdrawn. The evidence that pages gave about its key since the wall was recorded is deleted.
+    is withdrawn. What pages stated about the article's key since the wall was recorded is deleted from the evidence.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
