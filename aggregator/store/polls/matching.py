@@ -136,7 +136,7 @@ class MatchedEntry:
 
 @dataclass(frozen=True, slots=True)
 class MatchedPoll:
-    """A poll whose entries are matched with stored entries; `is_first`: the store has no earlier poll of the feed."""
+    """A poll with matched entries. `is_first`: it has entries, and the store has no earlier poll of the feed."""
 
     draft: PollDraft
     entries: tuple[MatchedEntry, ...]

@@ -71,7 +71,7 @@ class VariantPlan:
     """The decisions about new pages whose address may be a variant of another address.
 
     A pair with the use `HELD` holds its new page back until the lesson is judged; `TAKEN` joins it to a known article.
-    All other pages are fetched. `families` is by the hash of the page's key, `standings` by the hash of the lesson.
+    Other pages are fetched. `families`: `family_of` each new key, by its hash. `standings`: by the hash of the lesson.
     """
 
     families: dict[bytes, bytes] = field(default_factory=dict)

@@ -55,7 +55,7 @@ _failed_polls: Final = (
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
     """Return the counts of each feed: new entries, articles and failed pages since `since`, and failed polls.
 
-    Only the newest `_LATEST` entries and pages are read. Failed polls are counted in the whole stored history.
+    At most the newest `_LATEST` entries and pages are read. Failed polls are counted in the whole stored history.
     """
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
     polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}
@@ -148,8 +148,8 @@ _entry_from: Final = (
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
     """Return the numbers of new entries and articles on each of `count` days (UTC). The last is the day of `until`.
 
-    Articles that were merged or withdrawn later are counted. Entries are counted by their row numbers, which is fast
-    for any number of entries. Unused numbers (removed feeds; in PostgreSQL, updates of entries) are counted, too.
+    Articles that were merged or withdrawn later are counted. The number of entries is a difference of row numbers: that
+    is fast, but includes unused row numbers (of removed feeds; in PostgreSQL, of updated entries).
     """
     first = until.astimezone(UTC).date() - timedelta(days=count - 1)
     starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]

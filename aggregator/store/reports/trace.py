@@ -74,7 +74,7 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
 
 
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
-    """Return these articles, the articles they were merged into, and all articles merged into one of these."""
+    """Return the articles with these ids, those that they were merged into, and all that were merged into those."""
     survivors = {row.id if row.merged_into in _STANDING else row.merged_into for row in tx.all_of(_by_id, ids)}
     found = {row.id: row for query in (_by_id, _merged) for row in tx.all_of(query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
