@@ -85,8 +85,8 @@ def extract_page(
 ) -> Extraction | PageFailed:
     """Return the article of a page, or the reason why the page has none.
 
-    `publisher` has the selectors for the page. If the feed's own content is clearly longer than the page's text, it is
-    used instead (`with_feed_content`). `markup` is the result of `read_markup`, if the caller has it.
+    `publisher` has the selectors for the page. The article's text is that of the feed's entry if this is clearly longer
+    (`with_feed_content`). `markup` is the decoded page, if the caller has it.
     """
     read = markup or read_markup(page)
     media_type = page.headers.get("content-type", "").lower()
@@ -382,8 +382,8 @@ def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]
 def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
     """Return the article with the feed's content as its text if this content is clearly longer than the page's body.
 
-    "Clearly" means: 1.3 times as many letters, and 500 at least. The page may be a paywall stub, or its template may
-    have failed.
+    "Clearly" means: at least 1.3 times as many letters as the body has, and at least 500 letters. Such a page may show
+    only the beginning of a paid article.
     """
     entry = extract_entry(page) if page.feed_html else None
     if not isinstance(entry, Extraction):

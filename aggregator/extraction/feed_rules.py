@@ -63,7 +63,7 @@ def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
 
 
 def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
-    """Return `page`, in which the feed's rules have changed the title and language that the feed states."""
+    """Return `page` with the title and language from the feed changed by the feed's rules."""
     if not _says_something(rules):
         return page
     title = strip_title(page.feed_title, rules.title_strip)

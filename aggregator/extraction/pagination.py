@@ -143,8 +143,8 @@ def is_part(link: str, first: str, numbers: KeyRules) -> bool:
 def _lies_below(first: str, path: str) -> bool:
     """Return whether `path` is `first` with a page number ("/story/2", "/story-2"), or lies below `first`.
 
-    A number 0 or 1 at the end of `first` is dropped if the path before it reads like an article's. In "/news/1" it does
-    not, so "/news/2" is another article.
+    "/old-bridge-opens/1" counts as "/old-bridge-opens": a number 0 or 1 after an article's path is a page number. In
+    "/news/1" it is not, since "/news" has neither several words nor four digits; so "/news/2" is another article.
     """
     own, other = _SUFFIX.sub("", first), _SUFFIX.sub("", path)
     if len(own) > 1 and path.startswith((own + "/", first.rstrip("/") + "/")):
@@ -170,9 +170,9 @@ def _without_number(path: str) -> tuple[str, int] | None:
 
 
 def _has_page_number(first: str, query: str) -> bool | None:
-    """Return whether a query differs from the first page's query by a page number.
+    """Return True if a query differs from the first page's query by page numbers alone, False if both are equal.
 
-    None: it also differs in other ways.
+    None: they differ in another parameter.
     """
     own, other = dict(parse_qsl(first, keep_blank_values=True)), dict(parse_qsl(query, keep_blank_values=True))
     names = {name for name in own | other if own.get(name) != other.get(name)}
@@ -189,8 +189,8 @@ def _has_page_number(first: str, query: str) -> bool | None:
 def join(parts: Sequence[Extraction]) -> Extraction:
     """Return one article: the metadata of the first page, the texts of all pages in order.
 
-    `body` leaves out repeated paragraphs: headline and teaser that begin the first page and again a further page, and
-    those that end the last page and again an earlier page. `text` keeps them.
+    `body` has repeated paragraphs once. Those that begin the first page (headline, teaser) are left out where they
+    begin a further page; those that end the last page, where they end an earlier page. `text` keeps them all.
     """
     heads = [_paragraphs(parts[0].body)]
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]
@@ -206,7 +206,7 @@ def join(parts: Sequence[Extraction]) -> Extraction:
 
 
 def _joined_markdown(body: str, parts: Sequence[Extraction]) -> str:
-    """Return the markdown of all pages. If `join` left out a paragraph, return the text of `body` as markdown."""
+    """Return the markdown of all pages; if `body` lacks a repeated paragraph, `body` itself as markdown."""
     if body == "\n\n".join(part.body for part in parts):
         return "\n\n".join(part.markdown or "" for part in parts)
     return markdown_of_text(body)

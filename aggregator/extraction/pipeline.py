@@ -45,8 +45,8 @@ Read = Callable[[str], bytes | None]  # the bytes with a content hash; None: the
 class ExtractJob:
     """One page to extract, as it is sent to a worker process. `url` is the requested address.
 
-    If feed and page are of different sites (`is_foreign`), only the feed's date is used to read the page. The entry's
-    content may still be the article if the page gives none (`run_job`).
+    `is_foreign` is True if feed and page are of different sites. Of the feed's entry, then only the date is used to
+    read the page. The entry's content may still become the article if the page has none.
     """
 
     page: ExtractInput
@@ -92,7 +92,7 @@ def extraction_job(page: FetchedPage, rules_of: RulesOf, publishers: Publishers)
 
 
 def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
-    """Return a failure if redirects ended at a home page, at another section page, or at an address without a key."""
+    """Return a failure if redirects led to a home page, a section page, or an address without a key; else None."""
     final_url = page.url if page.raw is None else page.raw.final_url
     if final_url == page.url:
         return None
@@ -102,9 +102,9 @@ def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
 
 
 def read_bodies(job: ExtractJob, read: Read, *, may_fetch: bool) -> ExtractJob | PageFailed:
-    """Return the job with the bytes of the page and of its further pages. If some bytes are gone, return a failure.
+    """Return the job with the bytes of the page and of its further pages; a failure if stored bytes are gone.
 
-    `may_fetch` True: if only bytes of further pages are gone, the job ends before these; they are fetched again.
+    With `may_fetch`, missing further pages are no failure: the job keeps those before, and the rest is fetched again.
     """
     bodies = [body for body in takewhile(lambda body: body is not None, map(read, job.raw)) if body is not None]
     if len(bodies) < len(job.raw) and not (bodies and may_fetch and not job.ends):
@@ -173,7 +173,7 @@ def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
 def next_page_of(job: ExtractJob) -> NextPage | None:
     """Return the further page to fetch before the article is extracted.
 
-    None: the last page has no further link, a further page failed, or the article has `MAX_PARTS` pages.
+    None: the last page links to no other, a further page failed, or the article has as many pages as allowed.
     """
     chain = job.chain
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
@@ -190,10 +190,10 @@ def _chain(job: ExtractJob) -> Chain:
 def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint a page; runs in a worker process.
 
-    A page with text is an article; its `quality` lists the reasons to doubt it. A bot check proven by its markup is no
-    article, nor is a list or home page to which redirects led. If the page is no article, or looks like a wall, the
-    entry's own content is used, unless it is a teaser. An article is `truncated` if one of its further pages is
-    missing.
+    A page with text is an article; `quality` lists the reasons to doubt it, such as "truncated": a further page is
+    missing. A bot check proven by its markup is no article, nor is a list or home page to which redirects led. If the
+    page gives no article, or looks like a wall (consent, bot check, error, login), the content of the feed's entry is
+    used instead, unless it is a teaser.
     """
     from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 
@@ -211,7 +211,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
-    """Return how much of the feed's title is in the page. A failure or text from the feed counts as having it all."""
+    """Return how much of the feed's title the page has; "says" for a failure or a text from the feed."""
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)
@@ -239,7 +239,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
 def _extract_parts(
     page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
 ) -> tuple[Extraction | PageFailed, int]:
-    """Return the article and how many further pages it has: those before the first that fails or looks like a wall."""
+    """Return the article and its number of further pages: those before the first that fails or is a wall (a login)."""
     from aggregator.extraction.extract import extract_page, with_feed_content
 
     if not further:

@@ -57,8 +57,7 @@ _FRAGMENT_SHARE = 3.0
 def assess(content: Extraction, page: ExtractInput, markup: Markup | None = None) -> tuple[Reason, ...]:
     """Return the reasons to doubt that this is an article, in a fixed order; empty: there are none.
 
-    `markup` is the result of `read_markup`, if the caller has it. If the text comes from the feed, only its date is
-    checked.
+    `markup` is the decoded page, if the caller has it. If the text comes from the feed, only its date is checked.
     """
     evidence = Evidence(content=content, page=page, markup=markup or read_markup(page))
     checks = _CHECKS if content.source == "page" else _CHECKS_OF_FEED_CONTENT
@@ -121,7 +120,7 @@ def _is_fragment(evidence: Evidence) -> bool:
 
 
 def _is_wrong_language(evidence: Evidence) -> bool:
-    """Return whether the text is clearly in another language than the feed: a translation, a wall, spam.
+    """Return whether the text is clearly in another language than the feed: a translation, a login page, spam.
 
     Many feeds state the default language of their software. So the text may also be in the language of its entry's
     title and summary.

@@ -19,8 +19,8 @@ from aggregator.ports.store_records import ArticleRecord, Collected, Decision
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
     """Return the record of a collected article. All its addresses are identified; the final one gives its identity.
 
-    If the final address is a home page, another section page or has no key, the article has the identity of its page.
-    An article from an entry's own content (`OWN_CONTENT`) keeps its key.
+    If the final address is a home page or a section page, or has no key, the article has the key of `page`. So has an
+    article that was the content of a feed's entry, without a page.
     """
     if page.key.startswith(OWN_CONTENT):
         own = Identity(url=page.url, key=page.key, rule="feed entry")
@@ -76,7 +76,7 @@ def record_of_entry(
 
 
 def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
-    """Yield a "refused" decision for each edge (a statement that two addresses are one article) that cannot count."""
+    """Yield a "refused" decision for each edge that is refused before any texts are compared."""
     for edge in edges:
         refusal = refusal_alone(edge)
         if refusal is not None:

@@ -1,4 +1,4 @@
-"""Recognises pages that are no article: errors, bot checks, questions for consent, logins, paywalls.
+"""Recognises walls (pages that are no article): errors, bot checks, questions for consent, logins, paywalls.
 
 Each check needs evidence of two kinds: the words of such pages (`publishers/tables/wall_words.toml`), and markup,
 length or place. Words alone prove nothing: news mention cookies, robots and road number 404.
@@ -126,10 +126,10 @@ def says_enough(evidence: Evidence) -> bool:
 
 
 def is_bot_check(evidence: Evidence) -> bool:
-    """Return whether the page is a bot check: it has less than 110 words, no article in JSON-LD, and one of two signs.
+    """Return whether the page is a bot check: less than 110 words, no article in JSON-LD, and one of two signs.
 
-    The first is a script or form of bot checks, with a title or words of a bot check. (A form on a page with a
-    `textarea` protects comments.) The second is a title of a bot check, with less than 40 words, `noindex` or a button.
+    One sign is the script or form of a bot check, with its usual title or words. (Beside a `textarea`, the form only
+    protects comments.) The other is such a title, with less than 40 words, `noindex` or a button.
     """
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False
@@ -185,7 +185,7 @@ def is_consent_wall(evidence: Evidence) -> bool:
 def is_error_page(evidence: Evidence) -> bool:
     """Return whether the page is an error page: less than 150 words, and a title with a part that names an error.
 
-    A title that is only a status code counts, too; a longer title with a code, if a line of the body ends with one.
+    A title with a status code counts, too, if it has at most 12 letters or a line of the body ends with such a code.
     """
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
         return False
@@ -205,10 +205,10 @@ def is_login(evidence: Evidence) -> bool:
 
 
 def is_paywall_stub(evidence: Evidence) -> bool:
-    """Return whether the page is a paywall's stub: a short text that is not free (says JSON-LD) or offers to subscribe.
+    """Return whether the page is a paywall's stub: the short free beginning of a paid article.
 
-    Two different offers suffice. One is enough if the text breaks off or an element is named as a paywall. A text with
-    the length that the page states is no stub.
+    JSON-LD says that it is not free, or it has two different offers to subscribe. One offer is enough if the text
+    breaks off or an element is named as a paywall. A text that is as long as the page states is no stub.
     """
     if not evidence.is_short or says_enough(evidence):
         return False
@@ -232,10 +232,10 @@ def _class_words(names: str) -> str:
 
 
 def _asks_for_subscription(evidence: Evidence) -> int:
-    """Return the number of different paywall phrases at the end of the body and below it.
+    """Return the number of different paywall phrases at the end of the body and of the page.
 
-    Of the body, the last two paragraphs are searched, if they are short. Below it, the last 60 lines of the page's text
-    are searched that are not in the body.
+    Searched are the last two paragraphs of the body, if short, and those of the page's last 60 lines that are not in
+    the body.
     """
     body = evidence.content.body.split("\n\n")
     end = [line for line in body[-2:] if count_words(line) <= 40 and line is not body[0]]

@@ -94,9 +94,9 @@ def is_pointer(block: Block) -> bool:
 def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop invitations, biographies and notes at the end of the article. At least three blocks stay.
 
-    A dropped paragraph has a link. It also leads to two social networks (in 300 characters at most), or ends with a
-    link instead of a full stop, or is all in italics. Nothing is dropped if most paragraphs of the article do not end
-    as sentences, or if the dropped ones have over a fifth of the text.
+    Each dropped paragraph has a link. It is at most 300 characters long with links to two social networks, or it ends
+    with a link instead of a full stop, or it is all in italics. Nothing is dropped if most paragraphs of the article do
+    not end as sentences, or if over a fifth of the text would be lost.
     """
     order = sorted(chosen)
     prose = [i for i in order if _is_prose(blocks[i])]
@@ -135,9 +135,9 @@ def _networks_of(links: Sequence[str]) -> set[str]:
 
 
 def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop chosen lines that introduce a list of links ("Also read:"), if these links are not chosen.
+    """Drop chosen lines that introduce links ("Also read:"), if the blocks of these links are not chosen.
 
-    Two links must stand right below the line. One is enough if the line ends with a colon or is the last chosen block.
+    Two linked blocks must follow the line; one is enough if the line ends with a colon or is the last chosen block.
     """
     last = max(chosen, default=-1)
     return {
@@ -149,7 +149,7 @@ def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def _may_lead(block: Block) -> bool:
-    """Return whether a block of at most 70 characters is a subhead, is no complete sentence, or ends in ":" or "?"."""
+    """Return whether a block may introduce links: at most 70 characters, and a subhead, no sentence, or ":" or "?"."""
     if len(block.text) > _MAX_LEAD_CHARS:
         return False
     return block.is_heading or not block.ends_sentence or block.text.endswith((":", "?"))
@@ -162,7 +162,7 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop short lines that are no sentence and stand apart from the text: an age line, a counter, a place.
 
-    A line stands apart if elements with the tag, class and id of the one around it have less than a fifth of the text.
+    To stand apart: all parent elements with the same tag, class and id together contain less than a fifth of the text.
     Headings at the end of the text are dropped, too, unless they end with a full stop.
     """
     weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own

@@ -50,8 +50,7 @@ _WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 class Place:
     """An element on the way from the root of the page to a block: the block's own element, or one around it.
 
-    `number` is its position among all elements of the page, `up` the element around it. Its look and names are computed
-    at their first use.
+    `number` is its position among all elements of the page; `up` is the element around it.
     """
 
     __slots__ = ("_look", "_words", "element", "number", "tag", "up")
@@ -276,7 +275,7 @@ class _Collector:
         self._path.pop()
 
     def _is_inline(self, tag: str) -> bool:
-        """Return whether a block element starts no block, since it is in `pre` or in a data table's row."""
+        """Return whether a block element (`p`, `div`) starts no block, since it is in `pre` or a data table's row."""
         if self._places["pre"]:
             return tag != "pre"
         return bool(self._rows) and self._rows[-1] and tag not in ("table", "tr", "caption", "thead", "tbody", "tfoot")

@@ -23,9 +23,9 @@ def box_of(block: Block) -> Place:
 
 
 def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
-    """Return the innermost element around a block that is no part of a text (`_PARTS_OF_TEXT`) and no wrapper.
+    """Return the innermost element around a block that is no paragraph, list, table or the like, and no wrapper.
 
-    A wrapper contains only one element, and this element has one of the tags `wrapped`.
+    A wrapper is an element whose only content is one element with a tag in `wrapped`.
     """
     place = block.place
     while place.up is not None and (place.tag in _PARTS_OF_TEXT or (wrapped and _is_wrapper(place, wrapped))):
@@ -34,10 +34,9 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Return whether an element has one element as its only content: one with a tag in `wrapped`, or an inner wrapper.
+    """Return whether the only content of an element is one with a tag in `wrapped`, directly or in further wrappers.
 
-    Other elements without text do not count (a shadow, a button to scroll). An element with over 20 children is no
-    wrapper, so that pages with thousands of children cost little.
+    Elements without text are ignored (a shadow, a button to scroll). An element with over 20 children is no wrapper.
     """
     element = place.element
     for _ in range(_MAX_WRAPPERS):

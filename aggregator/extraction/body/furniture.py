@@ -42,9 +42,9 @@ def _core(words: tuple[str, ...]) -> str:
 
 
 def without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Return the chosen blocks without furniture; all of them, if over a third of the text is furniture.
+    """Return the chosen blocks without furniture; all of them, if over a third of their text would be lost.
 
-    In that case a name belongs to the element around the whole text ("article has-share-bar").
+    In that case the element around the whole text has a name of furniture ("article has-share-bar").
     """
     furniture = {i for i in chosen if is_furniture(blocks[i])}
     size = sum(len(blocks[i].letters) for i in chosen)

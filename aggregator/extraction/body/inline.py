@@ -137,7 +137,7 @@ def _touch(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return all marks, as `_pairs_of` does, in their order. Of two marks that cross, one is left out."""
+    """Map the index of each opening piece to that of its closing piece. Of two marks that cross, one is left out."""
     stack: list[int] = []
     pairs: dict[int, int] = {}
     for i, piece in enumerate(pieces):
@@ -152,7 +152,7 @@ def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
 
 
 def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:
-    """Return whether CommonMark would read the marks `first` and `last` as emphasis (0.31, 6.2: flanking runs)."""
+    """Return whether CommonMark (0.31, section 6.2) would read the pieces `first` and `last` as marks of emphasis."""
     if "close" in _marks_beside(pieces, first, -1) or "open" in _marks_beside(pieces, last, 1):
         return False
     before, after = _neighbour(pieces, first, -1), _neighbour(pieces, last, 1)

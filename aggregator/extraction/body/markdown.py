@@ -25,10 +25,10 @@ _MAX_START = 9  # digits
 
 
 class _Lists(NamedTuple):
-    """The lists that are written so far.
+    """What is known of the lists that are written so far.
 
-    `markers` maps the number of an entry's `Place` to its marker ("- ", "3. "). `last` maps a list to the entry that
-    was counted last and the number of entries before it.
+    `markers` maps the `Place.number` of each list entry to the entry's marker ("- ", "3. "). `last` maps each list to
+    one of its entries, the last one counted, and to the number of entries before that one.
     """
 
     markers: dict[int, str]
@@ -112,8 +112,7 @@ def _marker(item: Place, lists: _Lists) -> str:
 def _entries_before(entry: Element, around: Element, lists: _Lists) -> int:
     """Return how many entries of the list `around` come before `entry`.
 
-    The count starts from the entry of the last call for this list, so that a long list is not counted again for each
-    entry.
+    It counts back only to the entry of the last call for this list, since lists may be long.
     """
     last, count = lists.last.get(around, (None, 0))
     for other in entry.itersiblings("li", preceding=True):

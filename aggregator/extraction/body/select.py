@@ -83,10 +83,9 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
 
 
 def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Return the prose (long sentences) that only Resiliparse has, if it is three times as long as the chosen text.
+    """Return the prose (long sentences) that only Resiliparse has; empty: at most three times the chosen text.
 
-    The other extractors look for one box full of paragraphs. In a recipe or a list of products they find only the
-    introduction.
+    The other extractors look for one box full of paragraphs: of a recipe they find only the introduction.
     """
     lone = {i for i, block in enumerate(blocks) if votes[i] == 1 and is_prose(block)}
     enough = _MANY * _size(blocks, chosen)
@@ -97,11 +96,11 @@ def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int]
 
 
 def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop blocks that are no sentence and that trafilatura leaves out, if it also leaves out the rest of their box.
+    """Drop blocks that are no sentence and not in trafilatura's text, such as captions and counters in their own box.
 
-    These are captions, credits and counters in a box of their own, which readability and Resiliparse keep. The rest of
-    a box is left out if trafilatura takes less than 3 % of its text from there. If trafilatura has less than 70 % of
-    the chosen text, nothing is dropped. Rows, list entries, code and subheads stay, since trafilatura often loses them.
+    A block is kept if its box has 3 % or more of what trafilatura's text shares with the chosen text. Nothing is
+    dropped if they share less than 70 % of the chosen text. Rows, list entries, code and subheads stay, since
+    trafilatura often loses them.
     """
     recalled = {i for i in chosen if opinions.is_recalled(blocks[i])}
     size = _size(blocks, recalled)
@@ -148,8 +147,8 @@ def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
     """Add blocks that extractors lose between chosen blocks: lists, rows, code, subheads, quotations.
 
-    A block is added if its box has 3 % of the chosen text, or if the boxes with the same tag, class and id have 6 %.
-    Headings right above the text, a list right below it, and the headings of items are added, too.
+    The box of each has at least 3 % of the chosen text, or all boxes with the same tag, class and id have 6 %.
+    Headings right above the text, a list right below it, and headings such as questions (`heads_of_items`) are added.
     """
     if not chosen:
         return chosen
@@ -191,8 +190,8 @@ def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) ->
 def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads: Set[int]) -> int:
     """Return the index of the block with which the text begins.
 
-    `first` is the first chosen block. The text begins earlier if headings or linked sentences (`openers`) stand right
-    above it in the same box. `heads` are the headings of items, such as questions; they may be in another box.
+    It is the first chosen block (`first`), or the highest of the `openers` (headings, linked sentences) and `heads`
+    (headings such as questions) right above it. `openers` must be in the box of the block below, `heads` need not.
     """
     while first and (first - 1 in heads or (boxes[first - 1] is boxes[first] and first - 1 in openers)):
         first -= 1
@@ -202,10 +201,10 @@ def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads:
 def _end_of_text(
     blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], votes: Sequence[int]
 ) -> int:
-    """Return the index of the last block that may be added: the last chosen block, or one of those right below it.
+    """Return the index of the last block that may be added: the last chosen block, or a later one in the same box.
 
-    Those below must be in the box of the last chosen block, and this box must have half of the text. One in a wrapper
-    (a table of the weather) must also be right below a subhead or a row, and must have a vote.
+    A later one counts only if this box has half of the chosen text. A later block in a wrapper (a `div` around
+    one table or quotation) must also have a vote and stand right below a subhead or row: it may be a weather table.
     """
     last = max(chosen)
     box = boxes[last]
@@ -249,9 +248,9 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
-    """Return whether at most one block is between a heading and the chosen block `follower` below it.
+    """Return whether the block `follower` belongs to the heading above it: at most one block is between them.
 
-    Below a linked heading, `follower` must be the next block, and a paragraph, row, list entry or code.
+    If the heading is a link, `follower` must be the next block, and either long or a row, list entry or code.
     """
     if blocks[heading].link_share < LINK:
         return follower - heading <= 2
@@ -297,11 +296,10 @@ def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bo
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add paragraphs that have a vote and look like paragraphs with at least a fifth of the chosen text.
+    """Add each paragraph that has a vote and the look of at least a fifth of the chosen text.
 
-    Paragraphs look alike if they, and the elements around them, have the same tag, class and id. Long articles come in
-    pieces, and an extractor may have taken the first piece alone. A further article on the page, below its own headline
-    or in its own `article` element, is not added.
+    The look is the tag, class and id of a paragraph and of the element around it. Extractors may take only the first of
+    an article's pieces. A further article, below its own headline or in its own `article` element, is not added.
     """
     if not chosen:
         return chosen
@@ -330,8 +328,8 @@ def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]
     """Choose the blocks that an extractor has and whose text is in JSON-LD's articleBody (`article`, as letters).
 
     Chosen subheads, lists, tables, code and quotations between them stay, since articleBody often lacks these. Nothing
-    changes if articleBody has less than 300 letters, if the blocks have less than 70 % of it, or if it has less than
-    half of the chosen text.
+    changes if articleBody has less than 300 letters, if these blocks are less than 70 % of articleBody, or if less than
+    half of the chosen text is in articleBody.
     """
     if len(article) < 300 or not chosen:
         return chosen

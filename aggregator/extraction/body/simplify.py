@@ -63,9 +63,9 @@ def simplify(tree: Element, language: str = "") -> None:
 def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    It contains the page if it has 30 % of the text in paragraphs, and an `h1`, `article` or `main`. Half of that text
-    is enough without these, but not in `footer`, `form` and `dialog`. In `nav`, `header` and `aside` it must be half of
-    all text.
+    Such an element has at least 30 % of the text in paragraphs, and contains an `h1`, `article` or `main`. Without one
+    of these three it needs 50 % (`nav`, `header` and `aside`: 50 % of the page's whole text). A `footer`, `form` or
+    `dialog` cannot do without them.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):

@@ -23,10 +23,10 @@ _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
 
 
 class _Letters:
-    """All letters of an extractor's text, for fast searches. A searched text must have `_MIN_PIECE` letters or more.
+    """All letters of an extractor's text, for fast searches (`in`) for at least 20 letters.
 
-    A search first looks for grams: pieces of eight letters, taken from the extractor's text at regular distances. Only
-    a text that contains a gram is searched in all letters.
+    The grams are pieces of eight letters, taken from the extractor's text at regular distances. A searched text without
+    a gram near its beginning is not contained; only others are compared in full.
     """
 
     __slots__ = ("_grams", "whole")
@@ -43,7 +43,7 @@ class _Letters:
 class Opinion:
     """The text that one extractor takes for the article.
 
-    `lines` are read when the first question is asked, so a generator (readability) runs only if it is needed.
+    `lines` are read at the first call of a method, so a generator (readability) runs only if it is needed.
     """
 
     __slots__ = ("_read", "_source")

@@ -45,8 +45,8 @@ def is_within(block: Block, number: int) -> bool:
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
     """Return the indices of headings of items that are not chosen yet: questions with answers, entries of a live blog.
 
-    An item is an element that contains the heading and a chosen block right below it. At least two items must look
-    alike. A heading with a link to another page is left out, and one that occurs twice with the same text below it.
+    An item is an element that contains the heading and a chosen block right below it. At least two items must have the
+    same tag and first class. Left out are headings that link to another page, or occur twice with the same text below.
     """
     again = Counter((block.letters, below.letters) for block, below in pairwise(blocks) if block.is_heading)
     filled = Counter(box.number for box in boxes)

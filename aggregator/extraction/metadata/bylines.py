@@ -97,7 +97,7 @@ def _split(statement: str) -> list[str]:
 
 
 def _split_commas(part: str) -> list[str]:
-    """Split a byline at commas between names. After one name, the rest ("professor of law, Vilnius") is removed."""
+    """Split a byline at commas if all parts are names; of "Ada Lovelace, professor of law" the name is returned."""
     pieces = [piece for piece in _COMMA.split(part) if piece]
     if len(pieces) < 2 or all(looks_personal(piece) or _is_list(piece) for piece in pieces):
         return pieces

@@ -52,12 +52,12 @@ class Head(NamedTuple):
 def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
     """Return the page's headline; `names` are the names of the site, as letters.
 
-    The best candidate is an h1 that contains, or is a part of, a stated title. If there is none, or one of the two has
-    less than half the length of the other, an h2 or h3 with which a stated title begins or ends is used if it is
-    longer. Next is an h1 that resembles a title. Last is the first long h1, with a small weight.
-
-    Several newsrooms write the h1 for search engines and show another headline in an h2 right below it. If the page
-    states the text of this h2 as its title (og:title), the h2 is the headline.
+    The first of these that exists is taken:
+    - the h2 right below an h1, if the page states its text as the title (such an h1 is for search engines);
+    - the h1 that contains a stated title, or is part of one. If there is none, or one of the two is less than half as
+      long as the other, an h2 or h3 is taken with which a stated title begins or ends, if it is longer than the h1;
+    - the h1 that resembles a stated title;
+    - the first long h1, with a small weight.
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
@@ -130,7 +130,7 @@ def _lines(tree: Element, *tags: str) -> Iterator[str]:
 def _line(head: Element) -> str:
     """Return a heading as one line. A sign that only links to the heading itself ("¶") is left out.
 
-    A kicker in a block of its own is followed by a blank.
+    A kicker (the line above a headline) in a block of its own is followed by a blank.
     """
     line = one_line(" ".join(block.text for block in blocks_of(head)))
     for link in head.iter("a"):
@@ -143,7 +143,7 @@ def _line(head: Element) -> str:
 def _shown_below(tree: Element, statements: Sequence[str]) -> str:
     """Return the first stated title that the page also shows as an h2 right after an h1; `""`: there is none.
 
-    A kicker may stand before the title in the h2. A title that an h1 shows, too, does not count.
+    A kicker (a short line) may stand before the title in the h2. A title that an h1 shows, too, does not count.
     """
     heads = [(head.tag, letters_of(_line(head))) for head in islice(tree.iter("h1", "h2"), 2 * _MAX_HEADS)]
     shown = [below for (over, _), (tag, below) in pairwise(heads) if over == "h1" and tag == "h2"]
@@ -157,9 +157,9 @@ def _shown_below(tree: Element, statements: Sequence[str]) -> str:
 
 
 def _share(head: str, text: str) -> float:
-    """Return the length of the shorter of two titles as a share of the longer; 0: neither contains the other.
+    """Return the length of the shorter of two texts as a share of the longer; 0: neither contains the other.
 
-    A short heading counts only as the first part of a title ("Fields" in "Fields - The Manual").
+    A short heading also gives 0, unless it is the title or its first part ("Fields" in "Fields - The Manual").
     """
     ours, theirs = letters_of(head), letters_of(text)
     if len(ours) < _MIN_CHARS and ours != theirs:
@@ -175,7 +175,7 @@ def _is_end(letters: str, witnesses: Sequence[str]) -> bool:
 
 
 def _first_part(tree: Element, head: str, title: str) -> str:
-    """Return the heading of the chapter if `title` is "chapter - book" and the h1 `head` is the book; else `""`."""
+    """Return the heading that equals "chapter" if `title` is "chapter - book" and `head` is "book"; else `""`."""
     found = list(_BEFORE_A_NAME.finditer(title))
     if not found or letters_of(title[found[-1].end() :]) != letters_of(head):
         return ""
@@ -185,9 +185,9 @@ def _first_part(tree: Element, head: str, title: str) -> str:
 
 
 def _without_kicker(head: str, witnesses: Sequence[tuple[str, str]]) -> str:
-    """Return an h1 without its kicker, or without a count of comments after it ("Old bridge opens 12").
+    """Return an h1 without the kicker before it, or the count of comments after it ("Old bridge opens 12").
 
-    The kicker or count is removed only if the rest of the h1 equals a stated title.
+    Either is removed only if the rest of the h1 equals a stated title. A kicker is a short line above a headline.
     """
     letters = letters_of(head)
     if any(letters in one for one, _ in witnesses):

@@ -113,7 +113,7 @@ def _is_labelled(before: str, last: str, labels: tuple[str, ...]) -> bool:
 
 
 def _is_told(title: str, head: str, headline: str) -> bool:
-    """Return whether `title` is JSON-LD's headline and ends with the page's heading, as "Floods: Old bridge opens"."""
+    """Return whether `title` is JSON-LD's headline and ends with the heading `head`: "Floods: Old bridge opens"."""
     return title == headline and headline.endswith(head)
 
 
