@@ -92,10 +92,10 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return two sets of hashes: texts that several pages have, and texts that one host has twice under the same title.
+    """Return two sets of hashes: texts that several pages have, and texts that a tenant has twice under the same title.
 
-    A person's folder at a host ("/@ann") counts as a host. Stored articles and `writes` are counted together. Only a
-    text of the second set may be evidence that two articles are one.
+    Stored articles and `writes` are counted together. Only a text of the second set may be evidence that two articles
+    are one.
     """
     titled: Counter[TitledText] = Counter(
         (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))

@@ -216,7 +216,7 @@ def list_revisions(tx: Transaction, article_id: ArticleId) -> tuple[Revision, ..
 
 
 def search_articles(tx: Transaction, wanted: ArticleSearch) -> FoundPage:
-    """Return one page of the articles that match, in the order that `wanted` asks for."""
+    """Return a part of the list of articles that match `wanted`, in the order that `wanted` asks for."""
     query = read_query(wanted.query)
     matches = find(tx, query, wanted)
     loaded = load_articles(tx, matches.recorded_at)

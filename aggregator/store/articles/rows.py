@@ -261,7 +261,7 @@ _mark: Final = (
 def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new: bool) -> None:
     """Index new texts for search, and store which older article each one nearly repeats.
 
-    `texts` is by the number of the article's row.
+    `texts` has each text by the row number of its article.
     """
     contents = {n: write.record.content for n, write in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])

@@ -142,9 +142,9 @@ _WEIGHED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """One page of the matching articles in order, each with the time when its current text was recorded.
+    """A part of the list of matching articles, each with the time when its current text was recorded.
 
-    `count` is the number of all matches; None: they were not counted. `next` is where the next page begins; "": there
+    `count` is the number of all matches; None: they were not counted. `next` is where the next part begins; "": there
     is none. `is_weighed`: matches are ordered by score.
     """
 
@@ -155,12 +155,12 @@ class Matches:
 
 
 def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
-    """Return one page of the articles that contain all terms of `query`; if the search text is empty, of all articles.
+    """Return a part of the list of articles that meet `wanted` and contain all terms of `query`.
 
-    A search text without any word matches nothing.
+    An empty search text matches every article; a search text without any word matches none.
 
     Raises:
-        ValueError: `wanted.after` does not come from a page in this order.
+        ValueError: `wanted.after` is no place in this order.
     """
     if not query.terms and wanted.query.strip():
         return Matches({}, 0, "")
@@ -217,8 +217,8 @@ def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str,
 class _Order:
     """An order of articles, by `value` and then by row number `n`.
 
-    A place in it is a string: value and row number of the last article on a page. The next page begins after this
-    place.
+    A place in it is a string: value and row number of the last article that was returned. The next part of the list
+    begins after it.
     """
 
     name: str

@@ -33,7 +33,7 @@ class LessonList:
         self._db = database
 
     def all(self) -> tuple[Standing, ...]:
-        """Return each lesson with what is known about it, sorted by site."""
+        """Return the standing of each lesson (how often it was proved, disproved and used), sorted by site."""
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:

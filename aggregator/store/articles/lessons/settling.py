@@ -80,11 +80,11 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """Join or fetch the pages of a lesson, as the verdicts on its pairs demand.
+    """Join or fetch the pages of a lesson, as its standing demands.
 
     If the lesson holds, each page that waits for it is joined to the article of the other page in its pair; a few are
     fetched as checks. If it does not hold, the pages that it joined are separated and fetched. The waiting pages are
-    fetched if it cannot be proven any more.
+    fetched too, unless the lesson may still be proven.
     """
     if standing.holds:
         _take_waiting(tx, standing, None)
