@@ -117,10 +117,10 @@ def _unambiguous(meanings: Mapping[str, set[int]]) -> dict[str, int]:
 
 
 def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
-    """Return the months found in `words`, each by the index of its first word, and the number of unknown words.
+    """Return the number of each month named in `words`, by the index of its first word, and how many words are unknown.
 
     A word is unknown if it is no month, weekday or number. A name that means different months in different languages is
-    read only if `language` is one of them. `persian` True: only months of the Persian calendar are looked for.
+    read only if `language` is one of these languages. `persian` True: only months of the Persian calendar are found.
     """
     names = date_names()
     own = names.by_language.get(language.partition("-")[0].lower(), {})

@@ -231,7 +231,7 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date of which the year (asctime: `Nov 11 10:15 2022`), or all, stands after the time.
+    """Read a date that stands after its time, or whose year alone does (asctime: `Nov 11 10:15 2022`).
 
     `before` and `after` are the texts before and after the time. Return the date (None: unreadable) and the rest of
     `after`, which may name the zone.

@@ -109,10 +109,10 @@ def xml_declaration(body: bytes) -> str:
 
 
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
-    """Return whether `body` is UTF-8, except for a few broken bytes: at most one in a hundred.
+    """Return whether `body` is UTF-8, except for a few broken bytes: at most one byte in a hundred.
 
-    The characters that are not ASCII must be more than three times as many as the broken bytes. If UTF-8 was declared
-    (`claimed`), as many are enough. ASCII proves nothing about an English page in cp1252.
+    For each broken byte there must be more than three valid characters that are not ASCII, or at least one if UTF-8 was
+    declared (`claimed`). ASCII characters do not count, since an English page in cp1252 has them, too.
     """
     try:
         body.decode("utf-8")
@@ -128,7 +128,7 @@ def _legacy(body: bytes, header: str, document: str) -> str:
 
     A header with cp1252 is often a server's default: if declaration and detection agree on another encoding, that one
     is used. A declared encoding with several bytes per character may break one character in a hundred. If it breaks
-    more, it is used only if `_is_likelier` is True.
+    more, it is used only if it is likelier than the detected encoding (`_is_likelier`).
     """
     detected = ""
     if header == "cp1252" and document not in ("", "utf-8", header):
@@ -152,8 +152,8 @@ def _is_likelier(claim: str, found: str, detected: str) -> bool:
     """Return whether a declared East Asian encoding that breaks some characters is likelier than the detected one.
 
     `claim` is the text in the declared encoding, `found` in the detected one. The declaration is wrong if more than one
-    in nine of the characters of `claim` that are not ASCII is broken, or if `found` has fewer broken ones. A
-    single-byte encoding breaks none, so the second rule does not apply to it.
+    in nine of the characters of `claim` that are not ASCII is broken. It is also wrong if `found` has fewer broken
+    ones, unless `detected` is a single-byte encoding, which never breaks a character.
     """
     broken = claim.count(_BROKEN)
     if broken * 8 > len(_GOOD_SIGN.findall(claim)) - broken:

@@ -33,9 +33,8 @@ _BLANK: Final = re.compile(r"\s+")
 def _marks(*, folded: bool) -> str:
     """Return the ranges of combining marks for a character class, without its brackets.
 
-    `folded` True: only those that `fold` removes, since many writers leave them out: marks above and below a letter
-    (combining class 200 and more), overlays (1), vowel points of Hebrew and Arabic (10 to 36). Vowels and tones of
-    Indic and Southeast Asian scripts stay.
+    `folded` True: only the marks that `fold` removes, which many writers leave out. These are marks above and below a
+    letter (combining class 200 and more), overlays (1), and vowel points of Hebrew and Arabic (10 to 36).
     """
     numbers = [
         number
@@ -128,8 +127,8 @@ class Term:
 class Query:
     """A parsed query: all `terms` must occur in a text.
 
-    `mark` marks each word that is in `pieces` or begins with one of `beginnings` (all folded). In scripts without
-    blanks a piece is a run of characters, which is marked wherever it occurs.
+    A word matches if it is one of the `pieces` or begins with one of the `beginnings` (all folded). In scripts without
+    blanks a piece is a run of characters, which matches wherever it occurs.
     """
 
     terms: tuple[Term, ...]

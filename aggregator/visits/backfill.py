@@ -161,7 +161,7 @@ def give_up(feed: Feed, now: datetime) -> PollRecord:
 
 
 def _continue_with(feed: Feed, fill: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
-    """Return the record that replaces the first of `fill.sources` by `instead`, or ends the search if none is left."""
+    """Return the record that replaces the first of `fill.sources` by `instead`, or ends the search without sources."""
     state = _next_state(feed.state, fill, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 

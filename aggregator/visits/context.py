@@ -25,8 +25,8 @@ from aggregator.visits.poll import FeedReader, PollSettings
 class VisitPolicy:
     """How long a visit may take, and how fast it may send requests. `lease` is longer than the longest request.
 
-    `waiting` limits the time of slow requests to one host in a `run-once`. `revisit` tells how long after its first
-    fetch a page is fetched again.
+    `waiting` limits the time of all slow requests to one host in a `run-once`. `revisit` has the
+    times from the first fetch of a page to the second, third and so on.
     """
 
     lease: timedelta

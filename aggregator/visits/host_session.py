@@ -1,7 +1,7 @@
 """The session with one claimed host: its claim, lease, pace, back-off and time.
 
 The host is backed off after a failure in `HOST_CAUSES` (`schedule/due_times.py`), or after three timeouts in a row. A
-429 or 503 counts only if `asks_for_quiet`. A host reached by a redirect is backed off for such a 429 or 503 alone
+429 or 503 counts only if it concerns the whole host. A host reached by a redirect is backed off only for such an answer
 (`RedirectClaims`). This module fetches nothing; `HostVisit` does that.
 """
 
@@ -120,8 +120,8 @@ class HostSession:
         """Return how long the request for `url` may take: `usual`, or less.
 
         After one or two timeouts in a row, it is at most five seconds: a host that hangs must not take the whole time
-        for each request. In a `run-once`, it is at most the part of `VisitPolicy.waiting` that the host's slow requests
-        (or the redirects to `url`) have not used, but not less than two seconds.
+        for each request. In a `run-once`, it is at most what the host's slow requests (or the redirects to `url`, if
+        these took longer) have left of `VisitPolicy.waiting`; if less than two seconds are left, it is two seconds.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
@@ -152,9 +152,9 @@ class HostSession:
     def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
         """Note that a request for `url` has just ended: the pause before the next request begins.
 
-        The host is backed off after a failure in `HOST_CAUSES`, or after three timeouts in a row. A success, or any
-        other failure (404, ...), resets its count of failures. A failure in `HOST_CAUSES` does neither if it concerns
-        the feed alone (`asks_for_quiet`), or another host after a redirect.
+        The host is backed off after a failure in `HOST_CAUSES` (429, no connection, ...), or after three timeouts in a
+        row. A success, or any other failure (404, ...), resets the host's count of failures. A first or second timeout
+        does neither, nor does a failure in `HOST_CAUSES` that concerns the feed alone or another host (a redirect).
         """
         host = self.claim.host
         self._context.recent.append((host, None if failed is None else failed.cause))
@@ -205,9 +205,9 @@ class HostSession:
         self._pace = max(self._pace, crawl_delay(robots, self._context.policy.user_agent) or self._pace)
 
     def defer(self, page: PageId, until: datetime | None) -> None:
-        """Leave a failed page, which is retried at `until`, to a later run.
+        """Leave a failed page to a later run, which retries it at `until`.
 
-        `until` None: it is not retried. Then it stays in this run, which may take its text from the feed.
+        `until` None: the page is not retried. It stays in this run, which may take its text from the feed.
         """
         if self.scope is not None and until is not None:
             self.scope.defer_page(page)

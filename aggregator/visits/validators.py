@@ -24,10 +24,10 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an 
 
 
 def is_unconditional(state: FeedState) -> bool:
-    """Return whether the next poll leaves the validators out. While they are distrusted, each poll does.
+    """Return whether the next poll leaves the validators out: because they are distrusted, or to check them.
 
-    A poll also does, as a check, if three new entries were expected and only 304 came for a day. After a check that
-    found nothing, a week is needed; after a time of distrust, an hour.
+    They are checked if only 304 came for a day and at least three new entries were expected in this time. The time is a
+    week if the last check brought nothing new, and an hour if the validators were distrusted before.
     """
     if state.validators == Validators():
         return False
@@ -82,7 +82,8 @@ def confirm(state: FeedState) -> FeedState:
 def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
     """Return whether some of the `new` entries were in the feed when the server last answered 304.
 
-    Their dates tell it. If none has a date, three entries are enough.
+    One was if its date is at least an hour before that 304, and after the last answer to a request without validators.
+    If no entry has a date, three entries are enough.
     """
     dates = [at for one in new if (at := one.entry.published_at or one.entry.updated_at) is not None]
     if not dates:

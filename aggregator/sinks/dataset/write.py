@@ -217,7 +217,7 @@ class _Work:
     def open(cls, folder: Path, fingerprint: str, *, resumes: bool) -> tuple[_Work, bool]:
         """Return the work in `folder`, and whether files of an earlier call were deleted.
 
-        They are kept if `resumes` is set and the fingerprint is the same. Otherwise the folder is emptied.
+        The files of complete months are kept if `resumes` is set and the fingerprint is unchanged; otherwise none.
         """
         state = _read_state(_state_path(folder))
         if resumes and folder.is_dir() and state.get("fingerprint") == fingerprint:
@@ -303,7 +303,7 @@ def _put_in_place(folder: Path, partial: Path) -> None:
 def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
     """Clean up after an earlier call that was killed in `_put_in_place`.
 
-    Return the report if that call had completed the dataset of this `request`; None: it must be written.
+    Return the report if that call had completed the dataset of `request`; None: the dataset must be written.
     """
     folder = request.folder
     partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")

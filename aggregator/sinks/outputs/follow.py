@@ -74,8 +74,8 @@ class Progress:
 class Waits:
     """How long a `Follower` waits.
 
-    `first` is the wait after the first failure, `longest` the limit of later ones, unless the receiver asks for more.
-    `look` is the pause between two looks for new changes.
+    `first` is the wait after the first failure. `longest` is the longest wait after later failures, unless the receiver
+    asks for more. `look` is the pause between two looks for new changes.
     """
 
     first: timedelta = timedelta(seconds=5)
