@@ -73,7 +73,7 @@ def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -
 
 
 def mark_css(page_html: str, rules: PageRules) -> str:
-    """Return the page's source with an attribute on each element that a CSS selector finds; its value is the selector.
+    """Return the page's source with an attribute on each element that a CSS selector finds: kind and selector.
 
     If the rules have no CSS selector, the source is returned unchanged.
     """

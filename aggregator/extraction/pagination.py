@@ -60,9 +60,9 @@ class Chain:
 
 
 def numbers_of(host: str, publishers: Publishers) -> KeyRules:
-    """Return the publisher's rules that find an article's number in an address of this host (name:port).
+    """Return only those rules of a publisher that find an article's number in an address of `host` (name:port).
 
-    They leave out its other rules for keys. If no publisher has the host, the rules are empty.
+    If no publisher has the host, the rules are empty.
     """
     publisher = publisher_of(publishers, host)
     if publisher is None:
@@ -77,8 +77,8 @@ def numbers_of(host: str, publishers: Publishers) -> KeyRules:
 def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: KeyRules) -> Chain:
     """Follow the links from the first page through the further pages that were fetched.
 
-    The chain ends at a page without an accepted link, and before a page whose address or bytes an earlier page has. A
-    fetched page is ignored if the page before it does not link to it any more.
+    The chain ends at a page without an accepted link, and before a page whose address or bytes an earlier page has. It
+    also ends before a fetched page to which the page before it does not link any more.
     """
     parts = [first]
     while (link := _link(parts, rules, numbers)) is not None and len(parts) <= len(further):

@@ -146,9 +146,9 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 
 
 def _announced(entry: Entry) -> str:
-    """Return the entry's time of publication with the publisher's own offset, or the bare day; `""`: there is none.
+    """Return the entry's time of publication with the offset from the feed, or the bare day; `""`: there is none.
 
-    If the feed's text cannot be read as this time, the time (or that of the update) is in UTC.
+    It is in UTC if the entry has only a time of update, or if the feed's own text means another time.
     """
     at = entry.published_at or entry.updated_at
     if at is None:

@@ -76,7 +76,10 @@ def _day(stated: str) -> date | None:
 
 
 def _is_listing(evidence: Evidence) -> bool:
-    """Return whether the page is a list: many short lines and links, few sentences, no statement of an article."""
+    """Return whether the page is a list: no article in JSON-LD, and at least 8 paragraphs in the body.
+
+    Less than a quarter of the paragraphs are sentences or long, and at least a quarter are the text of a link.
+    """
     paragraphs = [line for line in evidence.content.body.split("\n\n") if line.strip()]
     if len(paragraphs) < 8 or evidence.has_article:
         return False

@@ -17,7 +17,7 @@ from aggregator.ports.store_records import ArticleRecord, Collected, Decision
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Return the record of a collected article. All its addresses are identified; the final one gives its identity.
+    """Return the record of a collected article. Each of its addresses gets a key; that of the final one is its key.
 
     If the final address is a home page or a section page, or has no key, the article has the key of `page`. So has an
     article that was the content of a feed's entry, without a page.

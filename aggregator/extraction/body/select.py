@@ -366,9 +366,9 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
-    """Add the paragraph between headline and text if the page also states it as its description.
+    """Add paragraphs between headline and text that are also one of the page's descriptions (`teasers`, as letters).
 
-    `teasers` are the descriptions, as letters.
+    Without a headline, the last twelve blocks before the text are searched.
     """
     first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
     if first is None or not teasers:

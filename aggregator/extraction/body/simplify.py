@@ -204,8 +204,8 @@ def drop_struck(tree: Element) -> None:
 def unwrap_inline(tree: Element) -> None:
     """Turn `time`, `label`, `button` and the like into a `span` if they stand within a text.
 
-    A button that is a question becomes a heading (`_is_question`). Other elements of these kinds are controls and stay
-    unchanged.
+    A button that opens the text in the next element, such as a question its answer, becomes a heading. Others are
+    controls and stay unchanged.
     """
     for element in list(tree.iter("time", "data", "output", "label", "button", "meter", "mjx-container", "acronym")):
         if _is_question(element):

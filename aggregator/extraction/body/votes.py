@@ -63,7 +63,7 @@ class Opinion:
         return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 
     def has_pieces(self, letters: str, pieces: Sequence[str]) -> bool:
-        """Return whether the extractor's text contains most pieces of a text (70 % of its letters).
+        """Return whether those `pieces` that the extractor's text contains are 70 % of `letters`, the whole block.
 
         Pieces are searched since extractors drop words of inline elements.
         """
@@ -83,7 +83,7 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinions:
-    """The opinions of trafilatura (set to take too much rather than too little), readability and Resiliparse."""
+    """The texts of trafilatura (`recall`: rather too much than too little), readability and Resiliparse (`plain`)."""
 
     recall: Opinion
     readable: Opinion

@@ -183,7 +183,7 @@ def with_plain_zone(raw: str) -> str:
 
 
 def is_plausible(date: str, latest: datetime | None) -> bool:
-    """Return whether a date from `read_date` lies between 1995 and two days after `latest`."""
+    """Return whether a date from `read_date` lies between 1995 and two days after `latest` (None: any day)."""
     if date[:4] < str(EARLIEST_AT.year):
         return False
     return latest is None or date[:10] <= (latest + LATEST_AHEAD).date().isoformat()

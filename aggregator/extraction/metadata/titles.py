@@ -30,10 +30,10 @@ _HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/in
 
 
 def title_of(tree: Element, statements: Statements, site: str, url: str) -> str:
-    """Return the title with the greatest weight among those that the page and its feed state, as one line.
+    """Return the title with the most votes, as one line. Each title that the page or its feed states is a vote.
 
-    The page's headline votes, too. It has its full weight only if a stated title resembles it, since the first h1 of
-    many pages is the name of the blog.
+    Votes differ in weight. The page's headline is a vote, too: with its full weight only if a stated title resembles
+    it, since the first h1 of many pages is the name of the blog.
     """
     names, labels = site_names(tree, site, url), _labels_of(url)
     stated = Statements(*(without_names(one_line(text), names, labels) for text in statements))
