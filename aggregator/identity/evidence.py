@@ -137,11 +137,11 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join groups that `bare`, edges of the weak kinds, connects and that have an equal text.
+    """Join groups that `bare`, edges of the weak kinds (`_WEAK`), connects and that have an equal text.
 
-    Two groups are connected if a key of one names a key of the other, or both name the same target. If a
-    `rel=canonical` names the key, similar texts suffice. `groups` (the group of each key) is changed. Return the
-    useless edges: their `key` is in a group neither with their target nor with another key that names this target.
+    Two groups are connected if a key of one names a key of the other, or both name the same target. If the edge is a
+    `rel=canonical`, similar texts at its two keys suffice. `groups` (the group of each key) is changed. Return edges
+    that joined nothing: `key` shares a group neither with the target nor with another key that names the target.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -191,7 +191,7 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `other` is below `key`, and the last segment of `key` has no five digits in a row."""
+    """Return whether `other` is below `key` ("/news/a", "/news"), whose last segment has no five digits in a row."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 

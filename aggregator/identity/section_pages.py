@@ -60,7 +60,7 @@ def is_language(segment: str) -> bool:
 
 
 def _ends_as_article(segment: str) -> bool:
-    """Return whether the last segment of a path has at least four words or five digits, and is no word for listings."""
+    """Return whether a path's last segment is no word for listings, and has four words or five digits in a row."""
     if segment in _LISTING_WORDS:
         return False
     return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS

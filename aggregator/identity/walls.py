@@ -1,9 +1,9 @@
 """Recognises walls: one document at many addresses, such as a subscription wall, a bot check, a holding page. Pure.
 
 A feed gives each entry a title, and the title does not come from the page. So a page that does not contain its entry's
-title may be a wall. If two such pages have the same text, and their entries have different titles, the text is a wall.
-An address to which two such pages redirect, or which both name by `rel=canonical`, is a wall, too. The article of a
-page that contains its entry's title is at most marked as doubtful.
+title may be a wall. If two such pages share a document (a text, or the target of a redirect or `rel=canonical`), and
+their entries have different titles, the document is a wall. The article of a page that contains its entry's title is
+at most marked as doubtful.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def are_versions(one: str, other: str) -> bool:
 def is_wall(announced: Iterable[Collection[str]]) -> bool:
     """Return whether one document, found at several addresses, is a wall.
 
-    `announced` has for each address the titles under which feeds announced it. The document is a wall if they belong to
-    at least two headlines; versions of one headline count once. An address without a title does not count.
+    `announced` has for each address the titles under which feeds announced it. Addresses whose titles
+    are versions of one headline count as one, those without a title as none. The document is a wall if two remain.
     """
     groups: list[list[str]] = []
     for titles in sorted({tuple(sorted({title for title in titles if _tokens(title)})) for titles in announced}):
@@ -130,7 +130,7 @@ def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
 def resemble(one: str, other: str) -> bool:
     """Return whether at least three quarters of the words of the shorter text are in the other text.
 
-    A word that is repeated must be repeated there, too.
+    A word counts as often as both texts have it.
 
     >>> resemble(
     ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",

@@ -52,8 +52,9 @@ def next_poll_at(
 ) -> datetime:
     """Return the time of the next poll after a successful poll at `now`.
 
-    The wait is our own interval, varied at random; after lost entries it is shorter (`after_gap`). The server may ask
-    for a longer wait, up to seven days, even beyond `max_interval`. `rhythm` None: it is computed from `feed`.
+    The wait is our own interval (fixed, or from the publication rate), varied at random. After lost entries it is
+    shorter (`after_gap`). The server may ask for a longer one, up to seven days, even beyond `max_interval`. `rhythm`
+    None: it is computed from `feed`.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
@@ -113,12 +114,11 @@ def after_failure(
     """Return the feed's state after a failed poll, with its next `due_at`.
 
     The wait is our own interval, or `min_interval` for a feed that never answered and has no fixed interval. It doubles
-    with each hard, each two soft or each four temporary failures in a row (`_STEPS`), and is not shorter than the wait
-    before. Its limit is 24 hours or `max_interval`, whichever is shorter, or our own interval if that is longer. The
-    server may ask for more.
+    with each failure in a row; a fault that somebody has to repair counts as half a failure, a temporary one as a
+    quarter (`_STEPS`). It is at most 24 hours, `max_interval` if that is shorter, or our own interval if that is
+    longer. The server may ask for more. 410 Gone pauses the feed until an operator acts.
 
-    410 Gone pauses the feed until an operator acts. `own_network` True: our own network failed, so the failure does not
-    count.
+    `own_network` True: our own network failed, so the failure does not count.
     """
     state = replace(
         feed.state,
@@ -357,7 +357,7 @@ def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
 def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
     """Return when a page is fetched again because the `updated` of its entry changed.
 
-    This is 6 hours after the last fetch, but not before `now`. A revisit planned for `due_at` is not postponed.
+    This is 6 hours after the last fetch, or at `due_at` if the next fetch was planned earlier; but not before `now`.
     """
     soon = max(now, fetched_at + timedelta(hours=6))
     return soon if due_at is None else min(soon, max(due_at, now))

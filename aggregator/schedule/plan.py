@@ -131,7 +131,7 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay about `polls` polls in all; each feed is replayed over another part of the last week."""
+    """Replay about `polls` polls in all, for each feed those of a different part of the last week."""
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))

@@ -148,8 +148,8 @@ def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
     """Return the factor (at least 1) by which a feed's true rate may be higher than `rate`.
 
-    In the first half day of a busy feed `rate` can be far too low. The factor leads to the rate of the counted entries.
-    After that it is 1.
+    In the first half day `rate` can be far too low: then `rate` times the factor is at least the counted entries per
+    day of observation. Later the factor is 1.
     """
     weight, exposure = _decayed(stats, now)
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0

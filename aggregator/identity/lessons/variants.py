@@ -151,7 +151,7 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return the lesson "the addresses that pages of a site declare are the same articles": `page` declares `declared`.
+    """Return the lesson that what pages of a site declare (short link, AMP, telephone page) is the page's article.
 
     None: `page` or `declared` is a publisher's number, or `declared` has a fragment.
 
