@@ -150,7 +150,7 @@ def is_near_duplicate(similarity: Similarity) -> bool:
 def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site_size: int = 0) -> frozenset[int]:
     """Return the hashes that are not boilerplate (`is_boilerplate`).
 
-    `uses` tells how many documents have each hash; a hash that is missing there is in no other document. `site_size` is
+    `uses` has for each hash how many documents have it; a hash that it lacks is in no other document. `site_size` is
     the number of documents of the compared text's site.
     """
     return frozenset(h for h in hashes if h not in uses or not is_boilerplate(uses[h], site_size))

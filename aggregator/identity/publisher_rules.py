@@ -317,7 +317,7 @@ def _host(value: str, where: str, tables: Tables) -> str:
 
 
 def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
-    """Raise `RuleError` if an example fails, or a rule with ids has none in `same` or `different`."""
+    """Raise `RuleError` if an example fails, or if a rule with ids has no examples in `same` or `different`."""
     rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.site.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])

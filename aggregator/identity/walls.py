@@ -83,7 +83,7 @@ def is_wall(announced: Iterable[Collection[str]]) -> bool:
     """Return whether one document, found at several addresses, is a wall.
 
     `announced` has for each address the titles under which feeds announced it. Addresses whose titles
-    are versions of one headline count as one, those without a title as none. The document is a wall if two remain.
+    are versions of one headline count as one, those without a title as none. It is a wall if at least two remain.
     """
     groups: list[list[str]] = []
     for titles in sorted({tuple(sorted({title for title in titles if _tokens(title)})) for titles in announced}):
