@@ -1,7 +1,8 @@
 """From a fetched page or an entry's own content to an article: extract, judge, fingerprint. Pure.
 
-`run_jobs` and `run_stored` run in a worker process, `extraction_job` beside the store, `read_along` where a feed is
-parsed. `next_page_of` finds a further page that is not fetched yet; `visits/visit.py` fetches it.
+`run_jobs` and `run_stored` run in a worker process, `extraction_job` in the process with the open store, `read_along`
+in the process that parses the feed. `next_page_of` finds a further page that is not fetched yet; `visits/visit.py`
+fetches it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes records of extracted articles. Pure; runs beside the store, `record_of_entry` also where a feed is parsed."""
+"""Makes records of extracted articles. Pure; `record_of_entry` also runs in the process that parses a feed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Chooses the blocks of an article: by votes of the extractors, by statements of the page, and by structure.
 
-Every step is a function from blocks to blocks; most take and return the indices of the chosen blocks. It parses no page
-and calls no extractor: `extract` does.
+Every step is a function from blocks to blocks; most take and return the indices of the chosen blocks. The pages are
+parsed, and the extractors called, in `extract.py`.
 
 A block with two of three votes belongs to the article, unless it is a headline, a caption, a bare link or furniture
 (share bars, comments; see `furniture.py`). Blocks between such blocks in the same box are added: extractors lose lists,
@@ -136,7 +136,7 @@ def _opens(block: Block, votes: int) -> bool:
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the blocks from the h1 of a second `article` on, if the first is chosen. Endless pages append articles."""
+    """Drop the blocks from the h1 of a second `article` on, if some before it are chosen (endless pages)."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):

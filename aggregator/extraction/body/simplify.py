@@ -164,9 +164,9 @@ def _power(raised: Element) -> str:
 
 
 def _visible_half(formula: Element) -> Element | None:
-    """Return the half of a formula that readers see, which KaTeX puts beside the `math` element.
+    """Return the visible half of a formula: an element with `aria-hidden` and words, beside or around `math`.
 
-    None: no element beside or around the formula is such a half with words.
+    None: there is no such element, or it contains a `math` element itself.
     """
     for own in [formula, *islice(formula.iterancestors(), 2)]:
         before, after = islice(own.itersiblings(preceding=True), 2), islice(own.itersiblings(), 2)
