@@ -75,7 +75,7 @@ def read_state(store: Store, place: str) -> ListState:
 
 
 def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription, ...]:
-    """Return the feeds of `lists`, each once. A feed gets its tags in the lists, and the tags of these lists."""
+    """Return the feeds of `lists`, each once, with the tags of its lists and the tags that it has in them."""
     found: dict[str, Subscription] = {}
     for one in lists:
         for feed in read_state(store, one.place).feeds:

@@ -142,7 +142,7 @@ def _start_fork_server() -> None:
 def interrupts_blocked() -> Iterator[None]:
     """Block SIGINT in this thread within the block.
 
-    A process started there has SIGINT blocked from its first moment on.
+    A process that is started within the block has SIGINT blocked from its first moment on.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -143,9 +143,9 @@ def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
 
 
 def hash_slice(text: str, salt: bytes) -> str:
-    """Return the hash (32 hexadecimal digits) of a slice and of `salt` (`salt_of`).
+    """Return the hash (32 hexadecimal digits) of a slice and of `salt`, which is a hash of the root's start tag.
 
-    The salt counts because a change of the namespaces can change the meaning of a slice.
+    The start tag has the namespaces. If they change, a slice can have another meaning.
     """
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt[:16]).hexdigest()
 

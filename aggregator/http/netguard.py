@@ -140,9 +140,9 @@ class Resolver:
     def resolve(self, host: str, port: int, allowed: Sequence[IPNetwork], timeout: float) -> tuple[str, ...]:
         """Return the addresses of `host`, all checked, within `timeout` seconds; `allowed` as in `check_address`.
 
-        The address that accepted the last connection comes first, so that one that never answers delays only one
-        request. If one address is forbidden, the name is refused: a public and a private address are a sign of an
-        attack.
+        The address that accepted the last connection comes first, so an address that never answers delays only one
+        request. If one address is forbidden, the name is refused: a name with public and private addresses is a sign
+        of an attack.
 
         Raises:
             NetworkError: the name has no address or does not resolve in time, or an address is forbidden.

@@ -66,9 +66,9 @@ class HostSession:
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Yield a session with the host of `url`, which ends with the block; yield this session if it has that host.
+        """Yield a session with the host of `url`: this one if it has that host, else one that ends with the block.
 
-        None: the host cannot be claimed now: it was just requested, is backed off, or has another visit.
+        Yield None if the host cannot be claimed now: it was just requested, is backed off, or has another visit.
         """
         context, host = self._context, host_of(url)
         if host == self.claim.host:

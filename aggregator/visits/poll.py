@@ -223,7 +223,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
-    """Record a 304. Its freshness replaces the stored one; so does each validator that it has (RFC 9111, 4.3.4)."""
+    """Record a 304. Its freshness and each validator that it has replace the stored ones (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
         etag=result.validators.etag or before.etag,
@@ -246,7 +246,7 @@ def _fetched(
     first_seen: Sequence[datetime | None],
     terms: _Terms,
 ) -> PollRecord:
-    """Record a complete 200. If its body is a feed, its validators replace both stored ones (RFC 9111, 3.3)."""
+    """Record a complete 200. The validators of a feed replace both stored ones, even if it has none (RFC 9111, 3.3)."""
     feed, now = answer.feed, terms.now
     state = replace(
         adopt(end_redirect(feed.state), feed, result.hops, now),
@@ -302,7 +302,7 @@ def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedF
 
 
 def _id_rule(parsed: ParsedFeed, state: FeedState) -> str:
-    """Return the rule by which entries get their ids if the ids in the feed are broken; "": they are not."""
+    """Return the rule that replaces the feed's ids if they are broken, such as "link"; "": they are not broken."""
     if not parsed.entries:
         return state.entry_ids
     is_broken = parsed.entry_id_rule != "id" and any(entry.id for entry in parsed.entries)

@@ -11,7 +11,7 @@ from aggregator.ports.store_records import PollRecord, PollRecorded
 
 @dataclass(slots=True, kw_only=True)
 class VisitReport:
-    """The counts of a visit. `articles` counts the articles that were made from a feed's own content, by result.
+    """The counts of a visit. `articles` has the number of articles made from feeds' own content, by result ("new", ...).
 
     `host_done`: the host gets no further visit in this run, since it is backed off or has used up its time.
     `more_to_fill`: a search for lost entries continues before the feed's next poll.
