@@ -60,7 +60,7 @@ def describe_status(status: int) -> str:
 
 
 def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Translate a library's error (one of `FOREIGN`) that occurred before the body of the answer was read."""
+    """Translate an error of urllib3, http.client or a socket that occurred before the answer's body was read."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
@@ -79,7 +79,7 @@ def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
 
 
 def translate_read(error: Exception) -> NetworkError:
-    """Translate a library's error (one of `FOREIGN`) that occurred while the body of the answer was read."""
+    """Translate an error of urllib3, http.client or a socket that occurred while the answer's body was read."""
     chain = tuple(_chain(error))
     if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
         return NetworkError(Cause.TIMEOUT, "the body stopped coming")

@@ -1,8 +1,8 @@
 """Parses dates as feeds write them: from the raw string to an aware UTC time. It never guesses.
 
 It knows ISO 8601 in its variants, RFC 822 and asctime, month names of all languages of CLDR, the Persian calendar, the
-Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. `parse_date` returns `None` for a
-date that is unreadable, ambiguous or not plausible.
+Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC; with a Korean word for
+morning or afternoon it is Korean time. `parse_date` returns `None` for an unreadable, ambiguous or implausible date.
 """
 
 from __future__ import annotations

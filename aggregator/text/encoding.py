@@ -51,8 +51,7 @@ _GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
 def decode(body: bytes, *, content_type: str = "", declared: str = "") -> str:
     """Return the text of `body` without byte order mark; undecodable bytes become U+FFFD.
 
-    `content_type` is the header's value, `declared` the label in the document itself (`html_declaration`,
-    `xml_declaration`).
+    `content_type` is the value of the header, `declared` the charset label that the document itself states.
     """
     for mark, encoding in _BOMS:
         if body.startswith(mark):

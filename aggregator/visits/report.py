@@ -11,7 +11,7 @@ from aggregator.ports.store_records import PollRecord, PollRecorded
 
 @dataclass(slots=True, kw_only=True)
 class VisitReport:
-    """The counts of a visit. `articles` has the number of articles made from feeds' own content, by result ("new", ...).
+    """The counts of a visit. `articles` counts the articles made from feeds' own content by result, such as "new".
 
     `host_done`: the host gets no further visit in this run, since it is backed off or has used up its time.
     `more_to_fill`: a search for lost entries continues before the feed's next poll.
