@@ -61,10 +61,11 @@ class FileRawStore:
         path = self._path(name)
         modified = at.timestamp()
         try:
-            if self.get(name) is None:  # missing or damaged
-                _write(path, zstd.compress(body, options=_OPTIONS), modified)
-            else:
-                os.utime(path, (modified, modified))
+            if self.get(name) is not None:
+                with contextlib.suppress(FileNotFoundError):  # deleted since, with the last page that waited for it
+                    os.utime(path, (modified, modified))
+                    return name
+            _write(path, zstd.compress(body, options=_OPTIONS), modified)  # missing or damaged
         except OSError as error:
             raise StorageError(f"{path}: a raw page cannot be written ({_reason(error)})") from error
         return name

@@ -15,7 +15,7 @@ from typing import TypeVar
 from aggregator.engine.counters import Counters
 from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import StorageError
-from aggregator.extraction.pipeline import extraction_job, failed_part, run_jobs
+from aggregator.extraction.pipeline import extraction_job, failed_part, is_shortened, run_jobs
 from aggregator.extraction.records import article_record
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import PageId
@@ -271,7 +271,7 @@ class ExtractionLine:
                 self._go_on(page, result, scope)
             case PageFailed():
                 self._fail(page, result)
-            case Collected() if failed is not None and result.parts < page.parts_before:
+            case Collected() if failed is not None and is_shortened(page, result):
                 self._fail(page, failed, again=True)  # the stored article has more text than this shortened one
             case Collected():
                 try:

@@ -131,6 +131,11 @@ def failed_part(page: FetchedPage) -> PageFailed | None:
     return next((part.failed for part in page.parts if part.failed is not None), None)
 
 
+def is_shortened(page: FetchedPage, collected: Collected) -> bool:
+    """Return whether the stored article has more further pages than this result, because one of them failed."""
+    return failed_part(page) is not None and (page.was_whole or collected.parts < page.parts_before)
+
+
 def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
     """Return the input with the title, date, authors, content, tags and attachments that the feed's entry states."""
     return replace(

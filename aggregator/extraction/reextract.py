@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from aggregator.extraction.feed_rules import RulesOf
-from aggregator.extraction.pipeline import ExtractJob, Read, extraction_job, run_stored
+from aggregator.extraction.pipeline import ExtractJob, Read, extraction_job, is_shortened, run_stored
 from aggregator.extraction.records import article_record
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.articles import Article, Extraction
@@ -87,6 +87,8 @@ def _settle(
     if isinstance(outcome, PageFailed):
         if article is not None:
             yield Difference(article_id=article.id, url=page.url, fields=(), similarity=0.0, failed=outcome)
+        return
+    if is_shortened(page, outcome):
         return
     record = article_record(page, outcome, publishers)
     if article is None:

@@ -99,6 +99,7 @@ class FetchedPage:
     has_changed: bool = False  # its article has revisions
     parts: tuple[PagePart, ...] = ()  # further pages of it so far, in order; the last one may have failed
     parts_before: int = 0  # how many of them the stored article has
+    was_whole: bool = False  # the stored article has this response and lacks no further page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

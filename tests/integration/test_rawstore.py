@@ -78,6 +78,21 @@ def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
     assert raw_store.get(name) == b"x" * 100
 
 
+class Racing(FileRawStore):
+    """Another process deletes each file once it was read."""
+
+    def get(self, content_hash: str) -> bytes | None:
+        body = super().get(content_hash)
+        self.delete(content_hash)
+        return body
+
+
+def test_bytes_that_are_deleted_while_they_are_put_are_written(tmp_path: Path) -> None:
+    name = FileRawStore(tmp_path).put(b"page", START)
+    assert Racing(tmp_path).put(b"page", START) == name
+    assert FileRawStore(tmp_path).get(name) == b"page"
+
+
 def test_unfinished_files_are_swept(tmp_path: Path) -> None:
     raw_store = FileRawStore(tmp_path)
     name = raw_store.put(b"x", START)

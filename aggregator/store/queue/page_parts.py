@@ -18,6 +18,7 @@ from aggregator.models.ids import ArticleId, HostId, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, RawResponse
 from aggregator.ports.store_records import Claim, Decision, NextPage
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import CLAIM_ENDS, DUE, FETCHED, articles, folders, page_parts, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
@@ -56,7 +57,7 @@ _of_article: Final = _parts.join(
     articles, and_(articles.c.page_id == page_parts.c.page_id, articles.c.raw_hash == page_parts.c.raw_hash)
 ).where(articles.c.id == bindparam("article"))
 _texts: Final = (
-    select(pages.c.id, articles.c.raw_hash)
+    select(pages.c.id, articles.c.raw_hash, articles.c.quality)
     .join(articles, articles.c.id == pages.c.article_id)
     .where(any_of(pages.c.id))
 )
@@ -78,7 +79,9 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
     rows = tx.all_of(_of_pages, ids)
     if not rows:
         return tuple(fetched)
-    texts = {row.id: row.raw_hash for row in tx.all_of(_texts, ids)}
+    stored = tx.all_of(_texts, ids)
+    texts = {row.id: row.raw_hash for row in stored}
+    whole = {(row.id, row.raw_hash) for row in stored if "truncated" not in load_strings(row.quality)}
     return tuple(
         replace(
             page,
@@ -87,6 +90,7 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
                 row.part_hash is not None and (row.page_id, row.raw_hash) == (page.id, texts.get(page.id))
                 for row in rows
             ),
+            was_whole=(page.id, page.raw.content_hash) in whole,
         )
         if page.raw is not None
         else page

@@ -17,8 +17,10 @@ import pytest
 from pebble import ProcessExpired
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.engine.pool import result_of
 from aggregator.errors import StorageError
 from aggregator.extraction.feed_rules import ArticleRules
+from aggregator.extraction.reextract import reextract
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Validators
@@ -437,6 +439,36 @@ def test_a_revisit_fetches_only_further_pages_whose_bytes_were_deleted(
     (article,) = kept.articles()
     assert ("changed299" in article.content.body, article.quality) == (True, ())
     assert made.counts == {"new": 1, "updated": 1}
+
+
+LINK = "<a class='next' href='?page=2'>Next</a>"
+
+
+@pytest.mark.parametrize("first", ["first", "other"])
+@pytest.mark.parametrize("keep_raw", [False, True])
+def test_a_whole_article_outlives_a_further_page_that_fails_at_a_revisit(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path, keep_raw: bool, first: str
+) -> None:
+    """The first page has changed or not; the bytes of the further page are gone."""
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=keep_raw)
+    made.settings = replace(made.settings, revisit=(timedelta(days=1),))
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    finish(made)
+    for path in raw_files(tmp_path / "raw"):
+        path.unlink()
+    clock.pass_(timedelta(days=2))
+    put_page(kept, made, f"<p>{words(first)}</p>{LINK}")
+    finish(made)
+    held = claim(kept, "www.example.org:443")
+    (page,) = kept.due_pages(held, kept.now())
+    assert kept.record_page_failure(held, page, PageFailed(cause=Cause.TIMEOUT), None)
+    kept.release(held)
+    finish(made)
+    submit = lambda run, job, read: PlayedPool().submit(lambda jobs, read: run(jobs[0], read), [job], read)  # noqa: E731
+    context = made.context
+    tuple(reextract(kept, context.raw_store, context.publishers, context.rules_of, submit, result_of, dry_run=False))
+    (article,) = kept.articles()
+    assert ("second299" in article.content.body, article.quality, article.revision) == (True, (), 1)
 
 
 def test_a_page_whose_bytes_are_gone_is_fetched_again_after_timeouts(
