@@ -77,5 +77,8 @@ def is_home(key: Key) -> bool:
 
 
 def may_be_article(key: Key | None, asked: Key) -> bool:
-    """Return whether `key` is not None, no home page, and no listing unless it is the requested page `asked`."""
+    """Return whether an answer's `key` can be that of an article.
+
+    None and a home page cannot. A listing can if it is the page that was requested (`asked`).
+    """
     return key is not None and not is_home(key) and (key == asked or not is_listing(key))

@@ -42,9 +42,10 @@ def _core(words: tuple[str, ...]) -> str:
 
 
 def without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Return the chosen blocks without furniture; all of them, if over a third of their text would be lost.
+    """Return the chosen blocks that are not furniture (share bars, captions and the like).
 
-    In that case the element around the whole text has a name of furniture ("article has-share-bar").
+    If over a third of their text is furniture, return all: then the class name or id that looks like furniture is that
+    of an element around the whole article ("article has-share-bar").
     """
     furniture = {i for i in chosen if is_furniture(blocks[i])}
     size = sum(len(blocks[i].letters) for i in chosen)

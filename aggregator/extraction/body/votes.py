@@ -83,7 +83,10 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinions:
-    """The texts of trafilatura (`recall`: rather too much than too little), readability and Resiliparse (`plain`)."""
+    """What each of three extractors takes for the article's text, and which of them contain a block of the page.
+
+    `recall` is trafilatura's text, set to take too much rather than too little; `plain` is Resiliparse's.
+    """
 
     recall: Opinion
     readable: Opinion

@@ -68,7 +68,10 @@ def stated_titles(source: str) -> Iterator[str]:
 
 
 def site_names(tree: Element, site: str, url: str) -> frozenset[str]:
-    """Return the names of the site, as letters: the stated one, the host, and the words of links to the home page."""
+    """Return the names of the site, each as its letters alone ("thetimes"; see `letters_of`).
+
+    They are the stated name `site`, the host with and without its last part, and the texts of links to the home page.
+    """
     host = (urlsplit(url).hostname or "").removeprefix("www.")
     homes = islice((link for link in tree.iter("a") if _is_home(link.get("href") or "", host)), 10)
     linked = (text_in(link) for link in homes)

@@ -77,9 +77,10 @@ class Standing:
 
     @property
     def holds_back(self) -> bool:
-        """Whether further addresses that the lesson concerns wait, because `needed` pairs are already being fetched.
+        """Whether further addresses that the lesson concerns wait.
 
-        They wait until these pairs have been compared.
+        The lesson is not decided yet, and `needed` pairs of addresses are already being fetched to test it. They wait
+        until these pairs have been compared or the lesson is decided.
         """
         return self.is_open and self.probes >= self.needed
 

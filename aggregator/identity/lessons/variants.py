@@ -151,7 +151,9 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return the lesson that what pages of a site declare (short link, AMP, telephone page) is the page's article.
+    """Return the lesson that is tested when `page` declares `declared` as its short link, AMP or telephone page.
+
+    It says that at this site such an address means the same article as the page.
 
     None: `page` or `declared` is a publisher's number, or `declared` has a fragment.
 

@@ -45,7 +45,10 @@ _relatives: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A page of which a new page may be a variant. `page_id` None: it is new in this transaction, too."""
+    """A page to which a new page is compared: the new one may be another address of the same article.
+
+    `page_id` None: this page is not stored yet either; the same transaction inserts it.
+    """
 
     key: Key
     hashed: bytes
@@ -71,7 +74,8 @@ class VariantPlan:
     """The decisions about new pages whose address may be a variant of another address.
 
     A pair with the use `HELD` holds its new page back until the lesson is judged; `TAKEN` joins it to a known article.
-    Other pages are fetched. `families`: `family_of` each new key, by its hash. `standings`: by the hash of the lesson.
+    Other pages are fetched. `families` has the `family_of` each new key, by the key's hash; `standings` has the
+    `Standing` of each lesson, by the lesson's hash.
     """
 
     families: dict[bytes, bytes] = field(default_factory=dict)

@@ -69,7 +69,10 @@ def is_done(tx: Transaction) -> bool:
 
 
 def search_walls(tx: Transaction) -> bool:
-    """Check the next articles, and remove the texts of walls from them; return whether all articles are checked."""
+    """Check the next articles for walls; return whether all articles are checked.
+
+    An article whose text is a wall's gets its earlier text back, or is withdrawn.
+    """
     at = read_property(tx, _PROPERTY) or "0"
     if at == _DONE:
         return True
