@@ -111,8 +111,7 @@ def _migrations() -> list[str]:
 class JobWorker:
     """Takes jobs from the queue, and runs `run_job(host_id, token)` for each in a thread of its own.
 
-    The threads are daemon threads. A thread pool would wait for its threads when the process ends, and a request may
-    last a minute.
+    They are daemon threads. A thread pool would wait for its threads at the end, and a request may last a minute.
     """
 
     def __init__(self, uri: str, threads: int, run_job: Callable[[HostId, int], None]) -> None:

@@ -36,7 +36,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdRule:
-    """`rule` names the fields that identify an entry of a feed, `stand_in` those for an entry without an id."""
+    """The fields that identify a feed's entries: `rule` for an entry with an id, `stand_in` for one without."""
 
     rule: Rule
     stand_in: Rule

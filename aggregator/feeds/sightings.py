@@ -98,7 +98,7 @@ def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
 def _without_page(entry: Entry, feed: Feed, content_hash: str, decisions: tuple[Decision, ...]) -> Sighting:
     """Return the sighting of an entry that links to no article: its own content is the article.
 
-    If it has neither content nor summary, there is no article (`url` None).
+    If the entry has neither content nor summary, there is no article (`url` None).
     """
     if not (entry.content or entry.summary):
         return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)

@@ -92,7 +92,7 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 class Context:
     """The parts of the head that apply to every entry: namespaces in scope, entities, and whether the format is Atom.
 
-    An element without a prefix counts as one of the feed's format if its namespace is `default` (in lower case).
+    An element without a prefix whose namespace is `default` (in lower case) counts as part of the feed's format.
     """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)
@@ -154,10 +154,7 @@ def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
-    """Return `xmlns:` attributes for at most 50 prefixes that neither `text` nor `declared` declares.
-
-    A known prefix gets its usual namespace, any other `urn:undeclared:PREFIX`.
-    """
+    """Return `xmlns:` attributes for undeclared prefixes in `text`: the usual namespace or `urn:undeclared:PREFIX`."""
     prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
     known = (p for p in prefixes if f"xmlns:{p}=" not in text)
     return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)

@@ -26,10 +26,7 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """Return the value of the Host header (RFC 9110, 7.2).
-
-        It has the port only if this is not the scheme's default.
-        """
+        """Return the value of the Host header (RFC 9110, 7.2): the host, and the port unless it is the default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == urls.DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 

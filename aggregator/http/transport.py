@@ -201,7 +201,7 @@ def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return TLS settings that trust the certificates of the system, of requests and in `ca_file`; `insecure`: any."""
+    """Return TLS settings that trust the system's certificates, those of requests and `ca_file`; if `insecure`, any."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     if ca_file is not None:

@@ -109,10 +109,7 @@ def markdown_file(article: Article, record: Record) -> bytes:
 
 @contextmanager
 def _single_files(folder: Path, ending: str, data_of: Callable[[Article, Record], bytes]) -> Iterator[Write]:
-    """Yield the function that writes an article to a file of its own.
-
-    The caller syncs all files of the month at once.
-    """
+    """Yield the function that writes an article to a file of its own. The caller syncs all files of a month at once."""
     folder.mkdir(parents=True)
 
     def write(number: int, article: Article, record: Record) -> int:

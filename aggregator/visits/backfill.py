@@ -143,7 +143,7 @@ def _wait(feed: Feed, fill: GapFill, due_at: datetime, now: datetime) -> PollRec
 
 
 def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Return the record that continues with the next source, since robots.txt forbids this one."""
+    """Return the record that continues with the next source, since robots.txt forbids the first of `fill.sources`."""
     return _continue_with(feed, fill, (), now)
 
 

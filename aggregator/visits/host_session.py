@@ -119,9 +119,8 @@ class HostSession:
     def deadline(self, usual: timedelta, url: str) -> timedelta:
         """Return how long the request for `url` may take: `usual`, or less.
 
-        After one or two timeouts in a row, it is at most five seconds: a host that hangs must not take the whole time
-        for each request. In a `run-once`, it is at most what the host's slow requests (or the redirects to `url`, if
-        these took longer) have left of `VisitPolicy.waiting`; if less than two seconds are left, it is two seconds.
+        After one or two timeouts in a row, it is at most five seconds. In a `run-once`, slow requests to one host share
+        the time `VisitPolicy.waiting`: this request may take at most what is left of it, or two seconds.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)

@@ -285,7 +285,7 @@ class HostVisit:
     def _collect_page(self, page: Page) -> bool:
         """Fetch the page if robots.txt allows it, and record the result; False: the visit must end.
 
-        If it continues an article whose earlier pages this process cannot read, it is left to another process.
+        If the page continues an article whose earlier pages this process cannot read, leave it to another process.
         """
         session, context = self._session, self._context
         if page.part is not None and page.folder != context.raw_store.folder:
