@@ -107,7 +107,7 @@ def _print_document(outcome: Outcome, text: TextChoice) -> None:
 
 
 def _page_options(config: Config, text: TextChoice, date: str) -> PageOptions:
-    """Return the options of the call, with the publisher rules loaded.
+    """Return what all pages of one `extract` command share: which text, the assumed date, and the publisher rules.
 
     Raises:
         ConfigError: the date is invalid, or a rule is refused.

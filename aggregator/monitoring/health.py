@@ -98,9 +98,9 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits for `Store.suspect_ids`, a quick query for feeds whose stored state may lead to a finding.
+    """Return the limits (how long overdue, how long silent and so on) by which `suspect_ids` preselects feeds.
 
-    Feeds that this query does not return are not read, unless they have certain `FeedSigns`.
+    Only these feeds, and those whose `FeedSigns.tells` is true, are loaded and diagnosed. The others have no findings.
     """
     return FeedScreen(
         now=now,

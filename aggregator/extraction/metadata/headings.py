@@ -50,12 +50,12 @@ class Head(NamedTuple):
 
 
 def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
-    """Return the page's headline; `names` are the names of the site, as letters.
+    """Return the page's headline and the weight of its vote; `names` are the site's names, as `letters_of` gives them.
 
     The first of these that exists is taken:
     - the h2 right below an h1, if the page states its text as the title (such an h1 is for search engines);
-    - the h1 that contains a stated title, or is part of one. If there is none, or one of the two is less than half as
-      long as the other, an h2 or h3 is taken with which a stated title begins or ends, if it is longer than the h1;
+    - the h1 that contains a stated title, or is part of one. If there is none, or if h1 and title differ in length by a
+      factor of two, an h2 or h3 that begins or ends a stated title is preferred, if it is longer than the h1;
     - the h1 that resembles a stated title;
     - the first long h1, with a small weight.
     """

@@ -61,7 +61,10 @@ class Standing:
 
     @property
     def holds(self) -> bool:
-        """Whether the lesson is true, so that it may be used. A lesson about our own redirects is always true."""
+        """Whether the lesson is true, so that it may be used: it has enough proofs and no contradiction.
+
+        A lesson from a redirect that answered one of our requests needs no proof.
+        """
         if self.lesson.kind is LessonKind.REDIRECT:
             return True
         return self.proofs >= self.needed and not self.contradictions
@@ -87,8 +90,8 @@ class Standing:
     def is_check(self, now: datetime) -> bool:
         """Return whether the next use of the lesson is a check: the address is fetched although the lesson joins it.
 
-        Checks are every 50th use, and the first use on a day (UTC) without a check or verdict. Lessons about our own
-        redirects have none.
+        Checks are every 50th use, and the first use on a day (UTC) without a check or verdict. Lessons from
+        redirects that answered our requests have none.
         """
         if self.lesson.kind is LessonKind.REDIRECT:
             return False

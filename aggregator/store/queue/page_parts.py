@@ -1,7 +1,7 @@
 """Parts: the further pages of an article on several pages. Stores parts and makes the next one due.
 
-The parts belong to one answer of the first page (`raw_hash`). If the first page changes, its parts are fetched again.
-The parts of the stored text stay until the article has another text.
+Parts are stored for one answer of the first page (`raw_hash`). If the first page changes, its parts are fetched again.
+The earlier parts, from which the stored text was made, are kept until the article has another text.
 """
 
 from __future__ import annotations

@@ -176,10 +176,10 @@ _failed: Final = (
 
 
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
-    """Record that the page failed because it is a wall, and that it has the article `article`; None: it has none.
+    """Record that the page failed because it is a wall. It keeps the article `article`; None: it has none.
 
-    Without an article, the new state is "fetched" if the page's entry has content: that is extracted. Otherwise it is
-    "due" if `at` is a time, else "done" with an article or "failed" without.
+    The new state is the first of these that fits: "fetched" (no article, but the entry's content can be extracted),
+    "due" (`at` is a time), "done" (an article), "failed". A skipped page stays skipped.
     """
     state = "due" if at is not None else "failed" if article is None else "done"
     if article is None and has_content(tx, PageId(page.id)):
