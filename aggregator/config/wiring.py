@@ -72,7 +72,8 @@ def poll_policy(config: Config) -> PollPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules that a process uses: publisher rules, site-config files, and the article keys of feeds.
+    """The rules that a process uses: publisher rules, site-config files, and what a feed's configuration sets
+    for its articles.
 
     `publishers` are the shipped rules and the operator's; an operator's rule replaces a shipped one of the same name.
     `feeds` has rules by the feed's configured address. `faults` has a line for each file that is ignored for an error.

@@ -189,8 +189,8 @@ def _has_page_number(first: str, query: str) -> bool | None:
 def join(parts: Sequence[Extraction]) -> Extraction:
     """Return one article: the metadata of the first page, the texts of all pages in order.
 
-    `body` has repeated paragraphs once. Those that begin the first page (headline, teaser) are left out where they
-    begin a further page; those that end the last page, where they end an earlier page. `text` keeps them all.
+    In `body`, a further page loses the paragraphs with which it begins like the first page (headline, teaser), and
+    every page but the last those with which it ends like the last. `text` keeps all.
     """
     heads = [_paragraphs(parts[0].body)]
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]

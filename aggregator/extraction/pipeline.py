@@ -114,7 +114,10 @@ def read_bodies(job: ExtractJob, read: Read, *, may_fetch: bool) -> ExtractJob |
 
 
 def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
-    """Return the job with the bytes of the page and of its first further pages, as many as there are bodies."""
+    """Return the job with `bodies`: the first is the page's, the next are those of its further pages, in order.
+
+    Further pages without a body are left out. No bodies: the job is returned unchanged.
+    """
     if not bodies:
         return job
     parts = zip(job.parts, bodies[1:], strict=False)

@@ -62,9 +62,9 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
     """Return the rule that identifies the entries of a feed, given as `marks`.
 
-    Ids are broken if no entry has one, or if entries with different links have the same id. An entry without a working
-    id is identified by its link; by link and date if different entries of this sort have the same link; by title and
-    date if they also have the same date, or if one has no link.
+    It is the id, unless no entry has one or entries with different links share one. Entries without an id (all entries,
+    if ids are broken) are identified by the first of these that differs between different entries: link, link and date,
+    title and date. If one of them has no link, it is title and date for all of them.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)

@@ -187,7 +187,7 @@ class HttpFetcher:
         self._resolver.close()
 
     def _transport_of(self, keys: RequestKeys) -> Transport:
-        """Return the connections for requests with these keys. Keys with the same `pool` share them."""
+        """Return the transport for requests with these settings. Settings with the same `pool` share one."""
         limits = self._limits
         with self._lock:
             if keys.pool not in self._transports:

@@ -317,7 +317,11 @@ def _host(value: str, where: str, tables: Tables) -> str:
 
 
 def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
-    """Raise `RuleError` if an example fails, or if a rule with ids has no examples in `same` or `different`."""
+    """Check a rule against its own examples: the addresses of a pair in `same` get one key, those in `different` two.
+
+    Raises:
+        RuleError: an example fails, or a rule with `[[id]]` tables lacks `same` or `different`.
+    """
     rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.site.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])

@@ -131,7 +131,10 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay about `polls` polls in all, for each feed those of a different part of the last week."""
+    """Return, by feed, the polls that `policy` would have made in a part of the last week.
+
+    Each feed's part is at another place in the week. All feeds together make about `polls` polls.
+    """
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))

@@ -40,8 +40,9 @@ _LONG_PARSE_BYTES = 1_000_000  # bytes; parsing more may take as long as a reque
 class HostVisit:
     """One visit to a claimed host: polls its due feeds, collects its due pages, counts both in `report`.
 
-    `max_pages` limits the requested pages. Pages that the visit's polls announce are added to `scope`. `others_due`
-    tells whether another host waits for this thread, `stopping` whether the process is to end.
+    `max_pages` limits the requested pages. `scope` is the work of one `run-once` (None: no such limit); the pages that
+    the visit's polls announce are added to it. `others_due` tells whether another host waits for this thread,
+    `stopping` whether the process is to end.
     """
 
     def __init__(

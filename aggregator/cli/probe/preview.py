@@ -137,7 +137,10 @@ def _failure(trace: Trace, sighting: Sighting) -> str:
 
 
 def _acting(app: App, article: Article, feed: str) -> Iterator[str]:
-    """Yield the selectors that matched the page, and the feed's rules for title and language, each with its source."""
+    """Yield a line for each selector that matched the page, and for the feed's rules for title and language.
+
+    In brackets is whose rule it is: "feed", a publisher's name or "site-config".
+    """
     page = next(iter(app.store.stored_pages(PageId(0), 1)), None)
     body = None if page is None or page.raw is None else app.raw_store.get(page.raw.content_hash)
     own = app.rules.of_article("", feed).feed

@@ -160,10 +160,10 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 
 
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop short lines that are no sentence and stand apart from the text: an age line, a counter, a place.
+    """Return `chosen` (indexes of blocks) without short lines in an unusual place that are no sentence: an age, a town.
 
-    To stand apart: all parent elements with the same tag, class and id together contain less than a fifth of the text.
-    Headings at the end of the text are dropped, too, unless they end with a full stop.
+    A place is unusual if less than a fifth of the text has a parent element of the same tag, class and id. Headings at
+    the end of the text are left out, too, unless they end with a full stop.
     """
     weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
     for i in chosen:

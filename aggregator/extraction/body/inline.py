@@ -100,7 +100,10 @@ def _single_gaps(words: str) -> str:
 
 
 def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """Leave out marks that have no effect: crossing marks, doubled marks, marks in code, links without an address."""
+    """Leave out each emphasis, code or link that cannot be written in Markdown. The words stay.
+
+    Such a mark has no partner, crosses another, is inside its own kind or inside code, or is a link without an address.
+    """
     places: set[int] = set()
     around: list[tuple[int, int]] = []  # the marks that are open
     for first, last in _matched(pieces).items():

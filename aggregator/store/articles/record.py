@@ -239,7 +239,10 @@ def save_text(
 
 
 def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
-    """Store evidence that articles with the same long text of a page as `write` are one; return their keys."""
+    """Store the evidence that the articles with the same text as `write` are one article.
+
+    Return the keys of all articles with this text; empty if there is no other. Only a long text of a page is compared.
+    """
     if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
         return set()
     edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)

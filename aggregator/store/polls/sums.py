@@ -1,4 +1,4 @@
-"""Sums of the stored polls of each feed, for `aggregator plan`."""
+"""What `aggregator plan` needs of each feed's stored polls: how many, when new entries came, the mean answer size."""
 
 from __future__ import annotations
 

@@ -217,7 +217,9 @@ def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: 
 def record_part_failure(
     tx: Transaction, claim: Claim, page: Page, part: PagePart, failed: PageFailed, counts: bool
 ) -> bool:
-    """Record that the part could not be fetched. The page waits for extraction with the parts before it.
+    """Record that a further page of an article could not be fetched. The article is extracted from the pages before it.
+
+    `counts` False: the try does not count, except if robots.txt forbids the page.
 
     Return False if the claim is lost.
     """
