@@ -95,7 +95,7 @@ class Rules:
         return article_rules(self.feeds.get(feed, FeedRules()), self.of_pages(host))
 
     def name_of(self, host: str) -> str:
-        """Return the name of the rules that `of_pages` returns: the publisher's name, or "site-config"."""
+        """Return the name of the rules for pages at `host`: the publisher's name, or "site-config"."""
         from aggregator.identity.publisher_rules import publisher_of
 
         publisher = publisher_of(self.publishers, host)

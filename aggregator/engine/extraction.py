@@ -364,9 +364,9 @@ class ExtractionLine:
         return self._in_hand.get(page.id) is page
 
     def _let_go(self, page: FetchedPage) -> None:
-        """Take a page that is recorded or refused out of `_in_hand`.
+        """Remove a page from the claimed pages (`_in_hand`), after its result was recorded or refused.
 
-        A stop in another thread may have done so already.
+        A stop in another thread may have removed it already.
         """
         self._in_hand.pop(page.id, None)
 

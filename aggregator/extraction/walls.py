@@ -95,7 +95,7 @@ class Evidence:
 
     @cached_property
     def title_parts(self) -> frozenset[str]:
-        """The title and its parts between separators (" | "), each as letters.
+        """The extracted title and its parts between separators (" | "), each reduced to its letters.
 
         A word such as "Error" or "Oops" and a status code at the beginning of a part are removed.
         """

@@ -172,10 +172,10 @@ def _prune(top: etree._Element) -> None:
 
 
 def context_of(element: etree._Element, context: Context) -> Context:
-    """Return the context for the children of `element`.
+    """Return the namespaces, entities and format that apply to the children of `element`.
 
     If `element` has no prefix and its namespace is not one of the feed formats (`CORE`), that namespace becomes the
-    `default`. Otherwise the context is unchanged.
+    `default`. Otherwise `context` is returned unchanged.
     """
     uri = str(element.tag).rpartition("}")[0][1:].lower()
     is_own = not element.prefix and uri not in CORE and uri != context.default

@@ -56,9 +56,9 @@ class RequestRules:
     robots: Mapping[str, bool] = field(default_factory=dict)
 
     def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
-        """Return the settings of the feed at `feed` for a request to `endpoint`; empty ones at another origin.
+        """Return the settings of the feed at address `feed` for a request to `endpoint`.
 
-        `feed` None: the settings for the origin of `endpoint`.
+        They are empty if the feed's settings are for another origin. `feed` None: the settings for `endpoint`'s origin.
         """
         origin = endpoint.origin
         if feed is None:

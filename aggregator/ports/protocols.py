@@ -94,7 +94,7 @@ class Snapshot(Protocol):
     """One state of the store: all answers are from the same moment, even if other processes write meanwhile."""
 
     def position(self) -> Position:
-        """Return the number of the last change in this state."""
+        """Return the number of the last change of an article that this state of the store contains."""
 
     def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
         """Yield the articles that match `wanted`, in the order in which they were first seen.

@@ -54,7 +54,7 @@ class Reports(Protocol):
     def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
         """Return the ids of the feeds whose stored state may lead to a finding of `health`, by the limits in `screen`.
 
-        Entries, pages and articles are not read; `signs` counts them.
+        Only the feeds are read; for their entries, pages and articles see `signs`.
         """
 
     def hosts_answered(self, since: datetime) -> frozenset[str]:

@@ -48,9 +48,10 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The figures of all feeds: numbers per day, and delays of their entries.
+    """What polling all feeds costs a day (requests, bytes), and how late entries are found (median, 95th percentile).
 
-    `budget` None: the figures come from stored polls, not from a replay. `feeds` is empty if it was not asked for.
+    `budget` None: the figures come from stored polls, not from a replay. `feeds` has the figures of each feed; it is
+    empty if it was not asked for.
     """
 
     budget: float | None

@@ -127,9 +127,9 @@ def postpone(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
 
 
 def retry_later(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Return the record that retries in a few seconds, since the source's host cannot be claimed now.
+    """Return the record that retries the first of `fill.sources` soon, since its host cannot be claimed now.
 
-    The attempt counts among the ten requests of the gap, so every search ends.
+    The attempt counts among the ten requests that a search for lost entries may make, so every search ends.
     """
     times = fill.asked.count(fill.sources[0].url)
     return _wait(feed, fill, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), fill.resume_at), now)
@@ -175,7 +175,7 @@ def _next_state(state: FeedState, fill: GapFill, instead: Sequence[Source], now:
 
 
 def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
-    """Return the record of a step that brought no entries. It does not count as a poll of the feed."""
+    """Return the record of a search for lost entries that found none. It does not count as a poll of the feed."""
     nothing = PollOutcome(
         at=now, outcome="unchanged", status=None, cause=None, detail="", elapsed=timedelta(0), wire_bytes=0
     )

@@ -176,9 +176,9 @@ def _failure_of(result: FetchResult, reading: FeedReading | None) -> FetchFailed
 def _after(
     feed: Feed, walk: IndexWalk, result: FetchResult, content: SitemapContent, failed: FetchFailed | None
 ) -> IndexWalk:
-    """Return the round after the answer for the first of `walk.pending`.
+    """Return the state of the walk through a sitemap index, after the answer for the first of `walk.pending`.
 
-    If the answer is an index that the feed's own index names, its sitemaps are added to the round.
+    If the answer is an index that the feed's own index names, its sitemaps are added to the walk.
     """
     asked, pending = _next(walk), walk.pending[1:]
     read = replace(asked, is_read=failed is None)

@@ -17,7 +17,7 @@ _LEVELS = 3  # how many elements around a block are checked, its own included
 
 
 def is_furniture(block: Block) -> bool:
-    """Return whether class or id of the block's element, or of one of the two around it, names furniture."""
+    """Return whether a block is text beside the article, by class or id of its element or of the two around it."""
     return furniture_around(block) is not None
 
 

@@ -170,7 +170,7 @@ def _share(head: str, text: str) -> float:
 
 
 def _is_end(letters: str, witnesses: Sequence[str]) -> bool:
-    """Return whether a heading has 8 letters or more, and begins or ends one of `witnesses` (titles, as letters)."""
+    """Return whether a heading of 8 letters or more is the beginning or end of a title; `witnesses` are the titles."""
     return len(letters) >= _MIN_CHARS and any(one.startswith(letters) or one.endswith(letters) for one in witnesses)
 
 

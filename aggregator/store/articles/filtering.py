@@ -81,7 +81,7 @@ class _Unit:
 
     @property
     def article(self) -> ArticleId | None:
-        """The article of the pages; None: there is no article."""
+        """The article that was extracted from these pages; None: there is no article."""
         return None if self.found is None else ArticleId(self.found.id)
 
     @property

@@ -76,7 +76,7 @@ _drop_edge: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 
 
 def is_done(tx: Transaction, version: str) -> bool:
-    """Return whether all keys were computed by this version of the rules."""
+    """Return whether all keys of the store were computed by this version of the rules for keys."""
     return read_property(tx, _PROPERTY) == f"{version} {_DONE}"
 
 

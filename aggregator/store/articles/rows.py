@@ -259,9 +259,9 @@ _mark: Final = (
 
 
 def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new: bool) -> None:
-    """Index new texts for search, and store which older article each one nearly repeats.
+    """Index the texts of articles for search, and store which older article each one nearly repeats.
 
-    `texts` has each text by the row number of its article.
+    `texts` has each text by the row number of its article. `are_new` False: the texts replace earlier ones.
     """
     contents = {n: write.record.content for n, write in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])

@@ -84,7 +84,7 @@ class VariantPlan:
     used: set[bytes] = field(default_factory=set)  # lessons
 
     def uses(self) -> dict[bytes, str]:
-        """Return `HELD`, `TAKEN` or "" for each new page in a pair, by the hash of the page's key."""
+        """Return `HELD` (it waits), `TAKEN` (joined) or "" (fetched) for each new page in a pair, by its key's hash."""
         found = {pair.hashed: "" for pair in self.pairs}
         return found | {pair.hashed: pair.use for pair in self.pairs if pair.use}
 

@@ -272,7 +272,7 @@ def release(
     failures: int = 0,
     asked_until: datetime | None = None,
 ) -> None:
-    """End the claim, unless it is lost. Set the host's due times from its feeds and pages.
+    """End the claim of a host, unless it is lost, and set the host's due times from its feeds and pages.
 
     The row is locked first, so that these times include all work added during the visit. If `not_before` or
     `asked_until` is None, its stored value stays.

@@ -90,8 +90,9 @@ def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
 
 
 def _is_silent(recent: list[str], screen: FeedScreen) -> bool:
-    """Return whether the time since the last of these times is at least `silent_gaps` times each pause between them.
+    """Return whether a feed is silent for at least `silent_gaps` times each pause between its latest entries.
 
+    `recent` are the times of these entries, the latest one last.
     This check saves time: to read all facts about a feed takes much longer.
     """
     times = [datetime.fromisoformat(text) for text in recent]

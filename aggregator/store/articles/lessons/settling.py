@@ -186,7 +186,7 @@ def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | 
 
 
 def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
-    """Fetch the pages that wait for the lesson (`use` is `HELD`) or that it joined (`TAKEN`); return their number.
+    """Make the pages due that wait for a lesson (`use` is `HELD`) or that it joined (`TAKEN`); return their number.
 
     The evidence that joined pages is deleted. Pages that were fetched before are not fetched again.
     """
