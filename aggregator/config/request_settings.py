@@ -62,7 +62,7 @@ class RequestSettings(Section):
         return not self.model_fields_set.isdisjoint(_REQUEST_KEYS)
 
     def references(self) -> Iterator[str]:
-        """Yield the references to secrets (`env:NAME`, `file:path`) in these keys."""
+        """Yield the references to secrets (`env:NAME`, `file:path`) in this section's request keys."""
         yield from (value for value in self.headers.values() if REFERENCE.fullmatch(value))
         yield from (value for value in (self.password, self.bearer, *self.cookies.values()) if value)
 

@@ -209,7 +209,7 @@ def _check_name(value: str) -> str:
 
 
 def _folder(info: ValidationInfo) -> Path:
-    """Return the folder that relative paths start from: the folder of the configuration file."""
+    """Return the folder that relative paths start from: that of the configuration file, else the current folder."""
     return info.context["folder"] if info.context else Path.cwd()
 
 

@@ -150,7 +150,7 @@ class ExtractionLine:
         self._is_more = len(tasks) >= room
 
     def _may_begin(self) -> bool:
-        """Return whether pages may be claimed: the workers have started. When the first pages wait, start the workers.
+        """Return whether fetched pages may be claimed: the workers have started. When the first pages wait, start them.
 
         If the process is killed, each page that it has claimed counts as tried. So no page is claimed while the workers
         start.

@@ -93,7 +93,10 @@ class AnswerReader:
         return self._pool.is_warm
 
     def _read_in_worker(self, task: _Task, limit: timedelta) -> FeedReading:
-        """Parse an answer in a worker. If that fails, make no articles; if that fails too, the feed is unreadable."""
+        """Parse a feed's answer in a worker process and make articles of its entries, if the task asks for that.
+
+        If that fails, parse it again without articles; if that fails too, return a reading of an unreadable feed.
+        """
         match result_of(self._pool.submit_within(limit, _read_entries, task, self._pickled)):
             case None:  # the workers ended; another visit polls the feed
                 raise LeaseLostError(task.fetched.final_url)

@@ -140,9 +140,9 @@ def _start_fork_server() -> None:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread within the block.
+    """Return a context manager that blocks SIGINT in this thread.
 
-    A process that is started within the block has SIGINT blocked from its first moment on.
+    A process that is started meanwhile has SIGINT blocked from its first moment on.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -90,7 +90,7 @@ class Evidence:
 
     @cached_property
     def said(self) -> str:
-        """The title and the first 8000 characters of the body, as `folded` returns them."""
+        """The title and the first 8000 characters of the body, folded (`folded`), in which words are searched."""
         return folded(f"{self.content.title}\n{self.content.body[:8000]}")
 
     @cached_property

@@ -108,7 +108,7 @@ def _read_entities(text: str) -> dict[str, str]:
 
 
 def _skip_junk(text: str) -> int:
-    """Return the position of the document in `text`, after blanks, byte order marks and other output of a server."""
+    """Return where the XML or JSON in `text` begins, after blanks, byte order marks and other output of a server."""
     position = len(text) - len(text.lstrip(_BLANK))
     if text[position : position + 1] in ("<", "{", "["):
         return position

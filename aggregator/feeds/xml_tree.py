@@ -90,7 +90,7 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the head that apply to every entry: namespaces in scope, entities, and whether the format is Atom.
+    """What the start of an XML feed states for all its entries: namespaces, entities, and whether the feed is Atom.
 
     An element without a prefix whose namespace is `default` (in lower case) counts as part of the feed's format.
     """

@@ -229,7 +229,10 @@ class HttpFetcher:
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
-        """Return the settings for the next request; none after a redirect to another origin, even if one led back."""
+        """Return the headers, credentials and other settings of the next request.
+
+        After a redirect to another origin there are none, even if a later redirect led back.
+        """
         visited = (parse_endpoint(hop.url) for hop in trail.hops)
         if any(endpoint is None or endpoint.origin != trail.endpoint.origin for endpoint in visited):
             return NO_KEYS

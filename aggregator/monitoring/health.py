@@ -332,7 +332,10 @@ def _failed_pages(signs: FeedSigns) -> Finding | None:
 
 
 def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, verb: str) -> Finding | None:
-    """Return a finding if `failed` counts at least three pages, and at least a quarter of the feed's latest pages."""
+    """Return a finding about a feed's failed pages, counted by cause in `failed`; None: they are too few.
+
+    Enough are three pages that are at least a quarter of the feed's latest pages. `verb` says what the pages did.
+    """
     count = sum(failed.values())
     all_pages = signs.articles + sum(signs.pages_failed.values())
     if count < _FEW or count < _QUALITY_SHARE * all_pages:

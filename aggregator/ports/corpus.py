@@ -76,10 +76,10 @@ class Corpus(Protocol):
         """Return all stored texts of an article, oldest first."""
 
     def search(self, wanted: ArticleSearch) -> FoundPage:
-        """Return one page of the articles that match, in the order that `wanted` asks for.
+        """Return the articles that match the search `wanted`, in its order: at most its limit, from its starting place.
 
         Raises:
-            ValueError: `wanted.after` is not the `next` of an earlier page.
+            ValueError: `wanted.after` is not the `next` of an earlier result.
         """
 
     def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:

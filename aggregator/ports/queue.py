@@ -164,10 +164,10 @@ class Queue(Protocol):
         """
 
     def leave_part(self, claim: Claim, page: Page) -> bool:
-        """Record that this process did not fetch `page.part`, since the bytes of the earlier pages are elsewhere.
+        """Record that this process cannot fetch a further page of an article; return False if the claim is lost.
 
-        If a worker uses their folder (`page.folder`), the page waits for it. If not, the whole article is fetched again
-        from its first page. False: the claim is lost.
+        The responses with the earlier pages are in another folder (`page.folder`). If a process uses that folder, the
+        page waits for it. If not, the whole article is fetched again from its first page.
         """
 
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:

@@ -143,7 +143,7 @@ def after_failure(
 
 
 def _wait_before(state: FeedState) -> timedelta:
-    """Return the wait after the previous failure; 0: the previous poll did not fail."""
+    """Return how long a feed waited for this poll, if its previous poll failed; else 0."""
     if state.failures and state.polled_at is not None:
         return state.due_at - state.polled_at
     return timedelta(0)

@@ -125,7 +125,7 @@ def _elapsed(stats: PublicationStats, now: datetime) -> float:
 
 
 def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
-    """Return (weight, exposure in days) at `now`, if no entry has appeared since the last update."""
+    """Return a feed's weight of entries and its days of exposure, decayed to `now`, as if no entry came since."""
     fade = math.exp(-_DECAY * _elapsed(stats, now))
     gained = (1 - fade) / _DECAY / _DAY if stats.at is not None else 0.0
     return stats.weight * fade, stats.exposure_days * fade + gained

@@ -198,7 +198,7 @@ class Service:
     def _stop(self) -> None:
         """End all work within about ten seconds and publish a last time.
 
-        Slow parts are told to end first, and waited for last.
+        The status page and the outputs end slowly: they are told to end first.
         """
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)

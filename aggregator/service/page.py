@@ -80,7 +80,7 @@ class PageProcess:
         return self._complaint
 
     def start(self, settings: WebSettings) -> None:
-        """Open the configured address and start the process. If `[web] listen` is "", start nothing.
+        """Listen on the configured address and start the process of the status page. Without an address, do nothing.
 
         Raises:
             ConfigError: the token cannot be read.
@@ -114,14 +114,14 @@ class PageProcess:
             logger.info("status page", extra={"address": self.address or "off"})
 
     def leave(self) -> None:
-        """Tell the process to end, and do not wait for that."""
+        """Tell the process that serves the status page to end, and return without waiting for its end."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.closed:
             self._left_at = self._monotonic()
             with contextlib.suppress(OSError):
                 self._child.stdin.close()
 
     def stop(self) -> None:
-        """End the process and close the address.
+        """End the process that serves the status page, and close the address it listens on.
 
         The process has a few seconds to end, counted from `leave` if that was called before. Then it is killed.
         """

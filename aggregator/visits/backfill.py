@@ -161,7 +161,10 @@ def give_up(feed: Feed, now: datetime) -> PollRecord:
 
 
 def _continue_with(feed: Feed, fill: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
-    """Return the record that replaces the first of `fill.sources` by `instead`, or ends the search without sources."""
+    """Return the record that continues the search for lost entries with the addresses `instead`, then the others.
+
+    They replace the address that was just requested. If no address is left, the record ends the search.
+    """
     state = _next_state(feed.state, fill, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 

@@ -60,7 +60,10 @@ def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord)
 
 
 def _known(walk: IndexWalk | None, named: Sequence[NamedSitemap]) -> tuple[KnownSitemap, ...]:
-    """Return the sitemaps of the index, and those of an index inside it, with their stored state; at most 20."""
+    """Return the sitemaps that an index lists now (`named`), each with its stored state if `walk` has one; at most 20.
+
+    Those that an index inside it listed before are kept.
+    """
     earlier = walk.sitemaps if walk is not None else ()
     by_url = {one.url: one for one in earlier}
     urls = {one.url for one in named}
@@ -203,9 +206,9 @@ def _after(
 def _end_round(
     feed: Feed, state: FeedState, walk: IndexWalk, policy: PollPolicy, now: datetime, random: Random
 ) -> FeedState:
-    """Return the feed's state after a round.
+    """Return a feed's state after all due sitemaps of its index were requested.
 
-    The feed fails if a request failed and no sitemap of the index was read.
+    The feed has failed if a request failed and none of its sitemaps was ever read.
     """
     if walk.cause is None or any(one.is_read for one in walk.sitemaps):
         return replace(after_success(state, now=now), due_at=walk.resume_at or now)

@@ -28,7 +28,9 @@ def furniture_around(block: Block) -> Place | None:
 
 @lru_cache(maxsize=10_000)
 def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
-    """Return whether one of the class names or ids, each split into words, names furniture.
+    """Return whether one of an element's class names or ids means furniture: share bars, captions and the like.
+
+    Each name is given as its words.
 
     >>> names_furniture((("share", "buttons"),)), names_furniture((("share", "price"),))
     (True, False)

@@ -131,7 +131,7 @@ def _is_linked_sentence(block: Block) -> bool:
 
 
 def _opens(block: Block, votes: int) -> bool:
-    """Return whether a block may open the text though it is a link: it is a long sentence, and an extractor has it."""
+    """Return whether a linked block may be the first of an article: a long sentence, which an extractor chose too."""
     return votes > 0 and block.link_share >= LINK and _is_linked_sentence(block)
 
 

@@ -121,8 +121,8 @@ def _is_told(title: str, head: str, headline: str) -> bool:
 
 
 def _is_cut(title: str, letters: str, whole: str) -> bool:
-    """Return whether `title` ends with an ellipsis and the longer title `whole` begins with the words before it.
+    """Return whether `title` is the longer title `whole`, cut off with an ellipsis.
 
-    `letters` are the letters of `title`; `whole` is given as letters.
+    `letters` has the letters of `title` alone; `whole` too is given as letters.
     """
     return _CUT.search(title) is not None and len(letters) >= _MIN_CUT_LETTERS and whole.startswith(letters)

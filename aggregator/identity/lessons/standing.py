@@ -80,10 +80,9 @@ class Standing:
 
     @property
     def holds_back(self) -> bool:
-        """Whether further addresses that the lesson concerns wait.
+        """Whether new pages whose addresses the lesson concerns are held back.
 
-        The lesson is not decided yet, and `needed` pairs of addresses are already being fetched to test it. They wait
-        until these pairs have been compared or the lesson is decided.
+        They are if the lesson is not decided yet, and `needed` pairs of addresses are already being fetched to test it.
         """
         return self.is_open and self.probes >= self.needed
 

@@ -216,7 +216,7 @@ def list_revisions(tx: Transaction, article_id: ArticleId) -> tuple[Revision, ..
 
 
 def search_articles(tx: Transaction, wanted: ArticleSearch) -> FoundPage:
-    """Return a part of the list of articles that match `wanted`, in the order that `wanted` asks for."""
+    """Return the articles that match the search `wanted`, in its order: at most its limit, from its starting place."""
     query = read_query(wanted.query)
     matches = find(tx, query, wanted)
     loaded = load_articles(tx, matches.recorded_at)

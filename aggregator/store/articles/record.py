@@ -167,7 +167,10 @@ def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
 
 
 def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
-    """Make each page "due" at `if_changed` (new or updated article) or `if_unchanged`; if that time is None, "done"."""
+    """Set the pages of saved articles to "due" for a revisit, or to "done" if no revisit is planned.
+
+    The time of the revisit is `if_changed` for a new or updated article, else `if_unchanged`; None: no revisit.
+    """
     finished = []
     due: dict[HostId, datetime] = {}
     resumed: list[tuple[FetchedPage, datetime]] = []

@@ -215,10 +215,10 @@ def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An order of articles, by `value` and then by row number `n`.
+    """An order of found articles: by `value`, then by row number `n`.
 
-    A place in it is a string: value and row number of the last article that was returned. The next part of the list
-    begins after it.
+    A result that is cut at its limit names the place in the order where the next result begins: the value and the row
+    number of its last article, as a string.
     """
 
     name: str

@@ -82,7 +82,7 @@ _mark: Final = (
 
 
 def _compare_again(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
-    """Store again which older article each of these articles nearly repeats, since an article came or went."""
+    """Compare articles again with all older ones, and store for each which older article it nearly repeats, if any."""
     texts = [Printed(row.n, row.site, _print(row)) for row in sorted(rows, key=lambda row: int(row.n))]
     matches = keep_fingerprints(tx, texts, replace=True)
     nothing = (None, None)

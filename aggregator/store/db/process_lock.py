@@ -118,10 +118,10 @@ def _is_locked(file: Path) -> bool:
 
 
 def _probe(file: Path, *, remove: bool = False) -> bool | None:
-    """Return True if the file can be locked, False if another process locks it, None if it is gone.
+    """Return True if the lock file is free, False if another process holds its lock, None if the file is gone.
 
-    `remove`: remove the file while this process has the lock. A process that has just created the file then takes
-    another one.
+    With `remove`, a free file is removed while this process has its lock. A process that has just created it then
+    notices that and creates another one.
     """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)

@@ -91,7 +91,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The progress of a conversion: the column, and the last key that was converted."""
+    """How far stored rows are converted to the present form: the column, and the key of its last converted row."""
 
     column: int = 0
     after: Mapping[str, Any] | None = None

@@ -162,7 +162,10 @@ _flag: Final = (
 
 
 def mark_variants(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Mark pages as members of a pair (`has_variants`). When one is extracted, the lessons of its pairs are judged."""
+    """Mark pages whose addresses are in a pair that tests a lesson (column `has_variants`).
+
+    When a marked page is extracted, the lessons of its pairs are judged.
+    """
     tx.run_all(_flag, [{"page": page} for page in sorted(set(page_ids))])
 
 

@@ -44,9 +44,9 @@ _found: Final = (
 
 
 def poll_histories(tx: Transaction, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-    """Return the number of feeds that were polled with success, and the poll sums of at most `limit` of them.
+    """Return how many feeds were polled with success, and sums over the polls of each of at most `limit` of them.
 
-    Disabled and gone feeds are left out. The sums are ordered by feed id. If there are more than `limit` feeds, a
+    Disabled and gone feeds are left out. The histories are ordered by feed id. If there are more than `limit` feeds, a
     random sample is returned; the same store gives the same sample.
     """
     ids = [row.id for row in tx.all(_polled)]

@@ -59,7 +59,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A new page and another page, `other`. They are one article if `lesson` is true."""
+    """A new page (`key`, `url`) and an earlier page (`other`), which are one article if `lesson` is true."""
 
     hashed: bytes
     key: Key
@@ -90,7 +90,7 @@ class VariantPlan:
 
     @property
     def takes(self) -> bool:
-        """Whether at least one page is joined to a known article."""
+        """Whether the plan joins at least one new page to a known article."""
         return any(pair.use == TAKEN for pair in self.pairs)
 
 

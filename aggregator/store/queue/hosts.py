@@ -108,7 +108,10 @@ def lower_pages_due(tx: Transaction, host_id: HostId, at: datetime) -> None:
 
 
 def lower_all_pages_due(tx: Transaction, due: Mapping[HostId, datetime]) -> None:
-    """Make each host due for pages at its time at the latest, even if it is leased."""
+    """Make pages of each host due at the time that `due` gives for it, or earlier if they already are.
+
+    A host that is claimed now is changed too.
+    """
     tx.run_all(_lower_pages, [{"host": host_id, "at": at} for host_id, at in sorted(due.items())])
 
 

@@ -155,7 +155,7 @@ def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
 
 
 def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """Make the page due, to fetch the next part of its article; return the part's host. None: the claim is lost."""
+    """Make a multi-page article due for its next page; return the host of that page. None: the claim is lost."""
     row = tx.first(_held, {"page": page.id, "held": page.token})
     if row is None:
         return None
@@ -166,7 +166,7 @@ def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) ->
 
 
 def ask_for_part(tx: Transaction, page_id: PageId, url: str, at: datetime) -> HostId:
-    """Make a page due at the host of its part `url`, to fetch this part; return the host."""
+    """Make a multi-page article due for its further page `url`, at the host of that address; return the host."""
     name = host_of(url)
     host_id = host_ids(tx, [name])[name]
     tx.run(_ask, {"page": page_id, "its_host": host_id, "part_url": url, "at": at})
@@ -261,9 +261,9 @@ _anew: Final = (
 
 
 def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
-    """Let the page wait for a worker whose folder has its bytes. If there is none, fetch the whole article again.
+    """Make a multi-page article wait for a process whose folder has its earlier pages; False: the claim is lost.
 
-    Return False if the claim is lost.
+    If no such process is running, the whole article is fetched again.
     """
     if not is_current(tx, claim):
         return False
