@@ -106,7 +106,7 @@ class ExtractionLine:
         return recorded
 
     def wake(self) -> None:
-        """End the wait of a `step`, since a visit may have fetched pages. Any thread may call this."""
+        """Let `step` end its wait, since a visit may have fetched pages to extract. Any thread may call this."""
         self._event.set()
 
     def give_back(self) -> None:
@@ -164,7 +164,7 @@ class ExtractionLine:
         return True
 
     def _submit(self, pages: Sequence[FetchedPage]) -> None:
-        """Queue a task for the workers. If its jobs cannot be made, the task has failed.
+        """Queue the extraction of these pages as one task for the workers. It fails if its jobs cannot be made.
 
         Raises:
             OSError: no worker can be started.

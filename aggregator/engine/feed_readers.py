@@ -122,7 +122,7 @@ class _Task:
 
 
 def _read_entries(task: _Task, publishers: bytes) -> FeedReading:
-    """Run `read_entries` in a worker process; `publishers` are the pickled rules."""
+    """Return what an answer of a feed contains. Runs in a worker process; `publishers` are the pickled rules."""
     return read_entries(task, _unpickled(publishers))
 
 

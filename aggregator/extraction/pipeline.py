@@ -220,7 +220,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
-    """Return how much of the feed's title the page has; "says" for a failure or a text from the feed."""
+    """Return how much of the entry's title the page has; `SAYS` if it failed, or if its text is the feed's."""
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)

@@ -135,7 +135,7 @@ class MeteredFetcher:
         self._metrics = metrics
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Make the request with the other fetcher, observe it, and return its result."""
+        """Make the request with the wrapped fetcher, count its duration and size, and return its result."""
         result = self._fetcher.fetch(request)
         self._metrics.observe_fetch(request, result)
         return result

@@ -150,7 +150,10 @@ def _attached(months: Mapping[str, int], run: str) -> int | None:
 def _look_up(
     words: list[str], month_of: Callable[[str], int | None], days: Collection[str], most_words: int
 ) -> tuple[dict[int, int], list[int]]:
-    """Return the months by the index of their first word, and the indices of unknown words. Numbers are not unknown."""
+    """Return the months named in `words`, by the index of their first word, and the indices of all unknown words.
+
+    Names of days and numbers count as known. `most_words` is the greatest number of words in a name.
+    """
     found, strange, place = dict[int, int](), list[int](), 0
     while place < len(words):
         runs = (" ".join(words[place : place + length]) for length in range(most_words, 0, -1))

@@ -142,7 +142,7 @@ def decide(
 
 
 def skip(feed: Feed, walk: IndexWalk, now: datetime) -> PollRecord:
-    """Return the record that ends the round early, since the sitemap's host cannot be claimed now.
+    """Return the record that ends the walk through a sitemap index early, since a sitemap's host cannot be claimed now.
 
     The sitemaps that were not read are requested after the next poll of the index.
     """

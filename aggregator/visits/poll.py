@@ -142,7 +142,10 @@ def fetch_feed(
 
 
 def read_answer(answer: FeedAnswer, read: FeedReader, now: datetime) -> AnswerContent | None:
-    """Return the content of a 200; None: the answer is no 200. The same body as last time is not parsed."""
+    """Return the content of a feed's answer if its status is 200, else None.
+
+    A body that is the same as in the last poll is not parsed.
+    """
     result, state = answer.result, answer.feed.state
     if not isinstance(result, Fetched):
         return None

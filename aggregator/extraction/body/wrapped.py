@@ -65,9 +65,10 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
 
 
 def add_enclosed(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add the sentences in a wrapper, if the blocks right above and below it are chosen and in the box around it.
+    """Return `chosen` (indexes of blocks) with the sentences of a wrapper (a box inside the text) added to it.
 
-    The extractors drop some wrappers for a part of their class name: "commentary", "no-sidebar". A wrapper with a
+    They are added if the blocks right above and below them are chosen and are in the box around the wrapper. The
+    extractors drop some wrappers for a part of their class name: "commentary", "no-sidebar". A wrapper with a
     picture, a link or anything but sentences is not added.
     """
     lone = [i for i, block in enumerate(blocks) if votes[i] < 2 and i not in chosen and not block.links]

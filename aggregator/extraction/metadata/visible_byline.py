@@ -74,7 +74,7 @@ def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
 
 
 def _stated_kind(element: Element) -> Kind | None:
-    """Return the sign (`Kind`) in the markup of a byline: microdata, `rel`, class or id; None: there is no sign."""
+    """Return by what the markup marks an element as a byline: microdata, `rel`, or class and id; None: by nothing."""
     attributes = element.attrib
     if not attributes:
         return None
@@ -88,9 +88,9 @@ def _stated_kind(element: Element) -> Kind | None:
 
 
 def _worded_kind(element: Element) -> Kind | None:
-    """Return the sign of a byline without markup: a link to an author's page, or a short line with a lead-in ("By").
+    """Return "link" for a link to an author's page, "line" for a short line with a lead-in ("By"), else None.
 
-    None: there is no such sign.
+    Such an element is a byline, even if no markup says so.
     """
     if element.tag == "a" and _leads_to_author(element.get("href") or ""):
         return "link"

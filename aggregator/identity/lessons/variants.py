@@ -175,7 +175,7 @@ def _parameter_lesson(key: Key, first: _Address, second: _Address) -> Lesson | N
 
 
 def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that two hosts of a domain have the same articles; None: there is no such lesson.
+    """Return the lesson that two hosts of a domain have the same articles; None: these addresses allow no such lesson.
 
     There is none if a host names a language ("de.example.org") or is an IP address, or the path names no article.
     """

@@ -122,7 +122,7 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Replace a key that only evidence has by its new key; return the keys whose articles may merge or split.
+    """Replace a key that is only in evidence by its new key; return the keys whose articles may merge or split.
 
     No address is stored for such a key. A key by the general rules reads like an address, so the rules are applied to
     the key itself.

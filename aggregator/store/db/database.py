@@ -240,7 +240,7 @@ class Database:
 
 
 def _by_work(group: Sequence[Pending[_Work]]) -> Iterable[Sequence[Pending[_Work]]]:
-    """Return the writes in groups. All writes of a group have the same function `run`."""
+    """Return the waiting writes of `group` in smaller groups: all writes in one have the same function `run`."""
     by_run: dict[object, list[Pending[_Work]]] = {}
     for pending in group:
         by_run.setdefault(pending.work.run, []).append(pending)

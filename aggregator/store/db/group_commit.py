@@ -42,7 +42,7 @@ class GroupCommit(Generic[W]):
         return len(self._waiting)
 
     def run(self, work: W) -> object:
-        """Return the result of `work` when a leader has run it; raise its exception."""
+        """Let one thread run `work` with the writes of other threads; return its result, or raise its error."""
         pending = Pending(work)
         with self._lock:
             self._waiting.append(pending)

@@ -28,7 +28,7 @@ def _hops(values: Any) -> list[Any]:
 
 
 def convert_feed(kept: Json) -> Json:
-    """Convert the column `rest` of a feed to the present form."""
+    """Convert a feed's record (its column `rest`): lists stored before schema 0006 become objects with names."""
     if isinstance(hops := kept.get("pending_hops"), str):
         kept["pending_hops"] = _hops(json.loads(hops))
     if filling := kept.get("filling"):

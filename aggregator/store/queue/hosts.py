@@ -214,7 +214,7 @@ _due_pages: Final = select(pages.c.id, pages.c.due_at).where(
 
 
 def _has_work(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool) -> bool:
-    """Return whether the host has due work of the scope."""
+    """Return whether one of the feeds and pages in `scope` is at this host and due now; `pages_too` False: no page."""
     return next(_work_times(tx, host_id, scope, pages_too, tx.now), None) is not None
 
 
