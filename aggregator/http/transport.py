@@ -99,7 +99,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The addresses to which requests may go, beside public ones (`allowed`), and the URL of the proxy ("": none)."""
+    """Where requests may go: the networks allowed beside public addresses, and the proxy's URL ("": no proxy)."""
 
     allowed: tuple[IPNetwork, ...]
     resolver: Resolver
@@ -275,7 +275,7 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 class _BoundSocket(socket.socket):
-    """A socket that applies the limits of the thread's exchange to each read."""
+    """A socket that applies the time and size limits of the thread's request to each read."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
         exchange = _exchange()

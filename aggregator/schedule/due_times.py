@@ -95,7 +95,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return the longest interval that lost entries allow at `now` (`after_gap`); `timedelta.max` if none were lost."""
+    """Return the longest poll interval at `now` after a feed lost entries; `timedelta.max` if it lost none."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)

@@ -80,7 +80,7 @@ _Courses = Sequence[tuple[FeedHistory, _Course]]
 
 
 def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
-    """Return what the stored polls cost, and the delays of their entries.
+    """Return what the stored polls cost a day (requests, bytes), and the delays of the entries that they found.
 
     `histories` has the feeds that are enabled, not gone (410) and answered at least once, or a sample of them. `of` is
     the number of all such feeds if it is a sample; the sums are scaled to it.
@@ -201,7 +201,10 @@ def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now
 def _plan(
     budget: float | None, threshold: float | None, courses: _Courses, now: datetime, of: int, *, listed: bool
 ) -> Plan:
-    """Return the sums of the feeds' figures, scaled to `of` feeds. `listed` False: figures per feed are left out."""
+    """Return the requests and bytes a day of all `of` feeds, computed from those in `courses`, and the delays.
+
+    `listed` False: the figures of each feed are left out.
+    """
     feeds = tuple(_feed_plan(history, course, now) for history, course in courses)
     share = of / max(len(courses), 1)
     weighted = [(delay, _DAY / course.span) for _, course in courses for delay in course.delays]

@@ -33,7 +33,7 @@ def writer_of(
 ) -> Iterator[Write]:
     """Yield the function that adds an article to `stream` in the format `layout`.
 
-    When the block ends, the file is complete.
+    The file is complete when the caller's `with` block ends.
 
     In `txt`, each document ends with an LF. `jsonl.zst` is one zstd frame (RFC 8878). `name` is the file name in a WARC
     file's first record.

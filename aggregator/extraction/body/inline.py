@@ -87,7 +87,7 @@ def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
 
 
 def _gap(before: str, blanks: str) -> str:
-    """Join two gaps, `before` and the `blanks` after it: LF if one has a line break, else " "; "" if both are empty."""
+    """Return the gap that `before` and the `blanks` after it make: LF if one has a line break, "" if both are empty."""
     if not blanks:
         return before
     return "\n" if LINE_BREAK in blanks or before == "\n" else " "

@@ -21,7 +21,7 @@ CHECK_EVERY: Final = 50  # uses
 
 
 class Verdict(StrEnum):
-    """The result of comparing the two addresses of a pair."""
+    """Whether two addresses whose difference a lesson describes turned out to be one article."""
 
     OPEN = "open"  # not both were fetched
     ONE = "one"

@@ -95,7 +95,7 @@ def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, 
 def _groups(
     rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
 ) -> dict[int, frozenset[int]]:
-    """Return, by the number of each article, its group: the numbers of all articles that may be the same as it.
+    """Group articles that may be one article; return for each article's number the numbers of its group.
 
     If two articles may be the same as a third, all three are in one group. So are articles with the text and title of
     `announced`, the article at the address that all of them state. None: no feed announced an article there.

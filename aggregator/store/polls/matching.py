@@ -53,7 +53,7 @@ class EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class PollDraft:
-    """A poll, with all values for its rows that can be computed before the transaction."""
+    """A poll that is about to be stored, with all values that can be computed before the transaction."""
 
     claim: Claim
     record: PollRecord

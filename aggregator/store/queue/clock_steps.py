@@ -41,7 +41,7 @@ def shift_due_times(tx: Transaction) -> timedelta | None:
 
 
 def _move(table: Table, *columns: str) -> Update:
-    """Return an UPDATE that moves these columns back in each row in which one of them is later than now."""
+    """Return an UPDATE that moves the times in these columns back, wherever one is later than now (by `step`)."""
     own = [table.c[name] for name in columns]
     ahead = [and_(column > _now, column < _far) for column in own]
     moved: dict[str, ColumnElement[Any]] = {

@@ -155,7 +155,7 @@ _columns: Final = (
 
 
 def select_pages(source: FromClause, raw_hash: ColumnElement[str]) -> Select[Any]:
-    """Return the query for the pages in `source` (`pages`, perhaps joined), each with its response `raw_hash`."""
+    """Return the query for the rows of `source` (the table of pages, perhaps joined), each with its response."""
     return (
         select(*_columns)
         .select_from(source)

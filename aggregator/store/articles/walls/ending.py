@@ -176,7 +176,7 @@ _failed: Final = (
 
 
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
-    """Record that the page failed because it is a wall. It keeps the article `article`; None: it has none.
+    """Record that a page failed because it is a wall. It keeps `article` (an id); None: it has no article.
 
     The new state is the first of these that fits: "fetched" (no article, but the entry's content can be extracted),
     "due" (`at` is a time), "done" (an article), "failed". A skipped page stays skipped.
