@@ -70,8 +70,8 @@ def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], 
     """Return a problem if our own network seems to be down, else None.
 
     It seems to be down if the names of at least three hosts do not resolve any more, and at most as many other hosts
-    have answered since then. Names that failed long before most others are left out. `feeds` have findings.
-    `hosts_answered` returns the hosts on which a poll succeeded since a given time.
+    have answered since then. Names that failed long before most others are left out. `hosts_answered` returns the
+    hosts on which a poll succeeded since a given time.
     """
     unresolved = [
         (feed.state.failing_since, feed.host)

@@ -187,9 +187,9 @@ class Queue(Protocol):
         """
 
     def is_known_target(self, page: Page, target: Identity) -> bool:
-        """Return whether another page than `page` is about `target`, so that the redirect needs no request.
+        """Return whether a redirect of `page` to `target` needs no request, because another page has the target's key.
 
-        That page gave an article, or it waits for its first fetch or for extraction.
+        The other page gave an article, or it waits for its first fetch or for extraction.
         """
 
     def record_handover(

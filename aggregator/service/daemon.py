@@ -320,7 +320,7 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """Recompute stored keys for about ten seconds. Do nothing if the last reload was less than a lease time ago."""
+        """Recompute keys of stored articles and pages for a short time; not in the first lease time after a reload."""
         if time.monotonic() < self._rekey_from:
             return
         try:

@@ -122,7 +122,10 @@ def decide(
     now: datetime,
     random: Random,
 ) -> PollRecord:
-    """Return the record of `result`, the answer for the first of `walk.pending`. The last sitemap ends the round."""
+    """Return the record of one answer: `result` is the answer for the first of the sitemaps that wait (`walk.pending`).
+
+    If no sitemap waits after this one, the record also ends the round through the index.
+    """
     reading, state = content.reading, feed.state
     failed = _failure_of(result, reading)
     walk = _after(feed, walk, result, content, failed)

@@ -36,7 +36,7 @@ class _Piece:
 
 
 def inline(marked: str, links: Iterator[str]) -> str:
-    """Return `Block.marked` as CommonMark; `links` are the addresses of the links, in order."""
+    """Return the text of one block, with its marks (`Block.marked`), as CommonMark; `links`: the links' addresses."""
     pieces = _without_idle(_folded(marked, links))
     written = _written(pieces, _pairs_of(pieces))
     return "  \n".join(map(_escape_start, written.split("\n")))

@@ -83,9 +83,9 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
 
 
 def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Return the prose (long sentences) that only Resiliparse has; empty: at most three times the chosen text.
+    """Return the prose (long sentences) that only Resiliparse has; none if it is not over three times the chosen text.
 
-    The other extractors look for one box full of paragraphs: of a recipe they find only the introduction.
+    Most extractors look for one box full of paragraphs: of a recipe they find only the introduction.
     """
     lone = {i for i, block in enumerate(blocks) if votes[i] == 1 and is_prose(block)}
     enough = _MANY * _size(blocks, chosen)
@@ -136,7 +136,10 @@ def _opens(block: Block, votes: int) -> bool:
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the blocks from the h1 of a second `article` on, if some before it are chosen (endless pages)."""
+    """Return the chosen blocks before the h1 of a second `article`, since endless pages append other articles.
+
+    All are returned if none is chosen between the first h1 and the second.
+    """
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):

@@ -63,9 +63,9 @@ def simplify(tree: Element, language: str = "") -> None:
 def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    Such an element has at least 30 % of the text in paragraphs, and contains an `h1`, `article` or `main`. Without one
-    of these three it needs 50 % (`nav`, `header` and `aside`: 50 % of the page's whole text). A `footer`, `form` or
-    `dialog` cannot do without them.
+    An element counts as unclosed if it contains an `h1`, `article` or `main` and at least 30 % of the page's text in
+    paragraphs. Without an `h1`, `article` or `main` the share must be 50 %, and for `nav`, `header` and `aside` 50 % of
+    the page's whole text; a `footer`, `form` or `dialog` never counts then.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):

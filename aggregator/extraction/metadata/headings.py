@@ -101,10 +101,10 @@ def is_head_and_more(title: str, head: str) -> bool:
 
 
 def alikeness(head: str, letters: str) -> float:
-    """Return how much two titles have in common, from 0 to 1: their common groups of letters.
+    """Return how alike a heading and a title are, from 0 to 1, by their groups of three letters in a row.
 
-    The number of groups in both is divided by the number in the title with fewer groups. A group is three letters in a
-    row; in scripts without blanks it is two. `letters` are the letters of the second title. A short heading gives 0.
+    It is the number of groups that both have, divided by the number in the one with fewer groups. Groups have two
+    letters in scripts without blanks. `letters` are the letters of the title. A short heading gives 0.
 
     >>> round(alikeness("Old bridge is open again", "theoldbridgeopensagain"), 2), alikeness("Notes", "notesonabridge")
     (0.67, 0.0)

@@ -37,7 +37,7 @@ def convert_feed(kept: Json) -> Json:
 
 
 def convert_entry(kept: Json) -> Json:
-    """Convert the column `rest` of an entry to the present form."""
+    """Return the column `rest` of a stored entry with its enclosures as objects with names, not as lists."""
     if "enclosures" in kept:
         names = ("url", "type", "length", "duration")
         kept["enclosures"] = [_named(one, *names[: len(one)]) for one in kept["enclosures"]]

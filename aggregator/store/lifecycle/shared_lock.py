@@ -27,7 +27,10 @@ def output_lock(db: Database, clock: Clock, output: str, wait: timedelta) -> Abs
 
 
 def _shared_lock(db: Database, clock: Clock, name: str, number: int, wait: timedelta) -> AbstractContextManager[bool]:
-    """Hold a lock: on SQLite the lock file `name` beside the store, on PostgreSQL the advisory lock `number`."""
+    """Hold a lock that all processes of the store share. The block gets False if another has it for all of `wait`.
+
+    On SQLite it is a lock file beside the store, named after `name`; on PostgreSQL the advisory lock `number`.
+    """
     if isinstance(db.dialect, SqliteDialect):
         return file_lock(db.dialect.path.with_name(f"{db.dialect.path.name}.{name}.lock"), wait, clock)
     return _advisory_lock(db.dialect, db.engine, number, wait, clock)

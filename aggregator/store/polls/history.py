@@ -124,7 +124,7 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
-    """Return whether only feed state and poll history are written: no entry, no new or filled gap, no new host."""
+    """Return whether a poll found no entry, no new or filled gap and no new host: only state and history are saved."""
     is_alone = record.gap is None and record.filled_since is None and record.is_poll
     return is_alone and not record.sightings and record.host == claim.host
 

@@ -76,7 +76,7 @@ def poll_draft(claim: Claim, record: PollRecord, filters: Filters = NO_FILTERS) 
 
 
 def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
-    """Return the draft of an entry. `hashed` is the hash of the entry's id."""
+    """Return the values to be stored for an entry and its article. `hashed` is the hash of the entry's id."""
     key = _key_of(sighting)
     return EntryDraft(
         sighting=sighting,

@@ -163,7 +163,10 @@ def claim_hosts(
 def _claim_in_scope(
     tx: Transaction, limit: int, lease: timedelta, scope: RunScope, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """Claim hosts of `scope`, which is large and changes between claims; so it is checked here and not in SQL."""
+    """Claim up to `limit` hosts of one run that have work within its `scope`; return the claims.
+
+    The scope is not checked in SQL, since it may be large and changes between two claims.
+    """
     claims: list[Claim] = []
     rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
     while len(claims) < limit and (row := rows.fetchone()) is not None:

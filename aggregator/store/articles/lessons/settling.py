@@ -112,9 +112,10 @@ def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int]
 
 
 def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
-    """Return the article row that has the text of each page, by page: the one with the page's key, or else its article.
+    """Return for each page id the row of the article that has the page's text.
 
-    Left out are pages that were not fetched, and pages whose article was forgotten or withdrawn.
+    It is the article with the page's key, or else the article that the page led to. Left out are pages that were not
+    fetched, and pages whose article was forgotten or withdrawn.
     """
     by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
     by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}

@@ -214,8 +214,8 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
     """Remove the texts of walls from the articles in `rows`; return the ids of the articles that were withdrawn.
 
-    Each text stored with a document of `at_pages` is a wall. An article gets its latest other text back; without one it
-    is withdrawn. What pages stated about the article's key since the wall was recorded is deleted from the evidence.
+    The texts of the pages `at_pages` are walls. An article gets back its latest text that is no wall, or is
+    withdrawn if it has none. Evidence about its key that pages stated since the wall was recorded is deleted.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
