@@ -100,7 +100,7 @@ def _is_meant(feed: dict[str, Any], name_or_url: str) -> bool:
 
 
 def _table(feed: Subscription) -> dict[str, Any]:
-    """Return the table of `[[feeds]]` for `feed`: the keys that differ from their defaults."""
+    """Return the keys and values that `feed` gets in its table `[[feeds]]`: the address, and all that is no default."""
     interval = None if feed.interval is None else format_duration(feed.interval)
     table = {"url": feed.url, "name": feed.name or None, "interval": interval, "tags": list(feed.tags) or None}
     table["kind"] = None if feed.kind == "feed" else feed.kind

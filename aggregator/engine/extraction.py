@@ -86,9 +86,9 @@ class ExtractionLine:
         return len(self._in_hand) or int(self._is_starting)
 
     def step(self, wait: float, scope: RunScope | None = None) -> int:
-        """Start tasks, wait up to `wait` seconds for results, record them.
+        """Start tasks, wait up to `wait` seconds for results, and record them; return how many pages are finished.
 
-        Return for how many pages the work here has ended: recorded, given back, or lost to another claim.
+        A page is finished if its result is recorded, or if it was given back or lost to another claim.
 
         Raises:
             OSError: a file cannot be deleted, or a worker cannot be started.

@@ -92,7 +92,7 @@ def failing_lists(store: Store, lists: Iterable[FollowedList]) -> tuple[tuple[st
 
 
 def follow(store: Store, fetcher: Fetcher, one: FollowedList, terms: ListTerms) -> bool:
-    """Read the list if it is due and its host can be claimed; return whether the list's feeds changed."""
+    """Read a list of feeds if it is due and its host can be claimed, store it, and return whether its feeds changed."""
     state, now = read_state(store, one.place), store.now()
     if one.is_file:
         return _follow_file(store, one, state, now)

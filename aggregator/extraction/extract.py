@@ -286,7 +286,7 @@ def _as_article(body: str) -> _Article:
 
 
 def _opinion(lines: Iterable[str]) -> Opinion:
-    """Return an `Opinion` made of an extractor's lines.
+    """Return an extractor's text, given as lines, as an `Opinion`: it tells which blocks the text contains.
 
     A line that begins with a number ("3. Rome") is added with and without the number, which may be that of a list.
     """

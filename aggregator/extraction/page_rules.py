@@ -57,9 +57,9 @@ class PageRules(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The results of rules on a page. `stated` has the authors, dates and link to the next page that the rules found.
+    """What the selectors of a publisher rule or site-config file found on a page.
 
-    `content` are the elements with the article; empty: the rules found none.
+    `stated` has the authors, dates and the link to the next page; `content` the elements with the article, or none.
     """
 
     stated: Stated

@@ -130,7 +130,7 @@ def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
 
 
 def failed_part(page: FetchedPage) -> PageFailed | None:
-    """Return the failure of the first further page that failed; None: no further page failed."""
+    """Return why the first failed further page of a multi-page article failed; None: none failed."""
     return next((part.failed for part in page.parts if part.failed is not None), None)
 
 
@@ -155,7 +155,7 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 
 
 def _announced(entry: Entry) -> str:
-    """Return the entry's time of publication with the offset from the feed, or the bare day; `""`: there is none.
+    """Return when an entry was published, as ISO 8601 with the feed's own UTC offset or as a bare day; `""`: unknown.
 
     It is in UTC if the entry has only a time of update, or if the feed's own text means another time.
     """
@@ -174,7 +174,10 @@ def run_jobs(jobs: Sequence[ExtractJob], read: Read) -> tuple[Collected | NextPa
 
 
 def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
-    """Return the result of a job, with the further pages that are stored and no others; runs in a worker process."""
+    """Return the extracted article of stored responses, or why there is none; runs in a worker process.
+
+    Further pages of the article are used if they are stored; none is fetched.
+    """
     whole = read_bodies(job, read, may_fetch=False)
     return whole if isinstance(whole, PageFailed) else run_job(whole)
 

@@ -55,7 +55,7 @@ def _take(stream: Iterator[bytes]) -> bytes:
 
 
 def _layers(content_encoding: str, head: bytes) -> tuple[str, ...]:
-    """Return the codings to undo, in order; `head` is the beginning of the body as sent.
+    """Return the content codings of a body in the order in which they are undone; `head` is its beginning, as sent.
 
     Raises:
         NetworkError: there are more than three codings, or one is unknown.

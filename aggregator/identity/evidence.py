@@ -191,7 +191,7 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `other` is below `key` ("/news/a", "/news"), whose last segment has no five digits in a row."""
+    """Return whether `key` is a folder above `other` (/news, /news/a) and its last segment has no five-digit number."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 

@@ -92,7 +92,10 @@ def update_stats(
 def _fresh(
     stats: PublicationStats, published: Sequence[datetime], polled_at: datetime | None, now: datetime
 ) -> list[datetime]:
-    """Return the publication times of the new entries. A time after `now` is replaced by `now`."""
+    """Return those of the times `published` that belong to new entries: late enough, and not counted before.
+
+    A time after `now` is replaced by `now`.
+    """
     times = [min(at, now) for at in published]
     if stats.at is None:
         return times

@@ -237,7 +237,10 @@ def _entries_record(
     filled: bool,
     now: datetime,
 ) -> PollRecord:
-    """Return the record with `sightings`. As after a poll, these count for the feed's publication rate."""
+    """Return the record that stores the lost entries that were found (`sightings`).
+
+    They count for the feed's publication rate, as after a poll.
+    """
     published = [at for sighting in sightings if (at := _date(sighting.entry)) is not None]
     stats = update_stats(state.stats, published, window=state.stats.window, polled_at=fill.since, now=now)
     outcome = PollOutcome(

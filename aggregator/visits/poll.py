@@ -249,7 +249,7 @@ def _fetched(
     first_seen: Sequence[datetime | None],
     terms: _Terms,
 ) -> PollRecord:
-    """Record a complete 200. The validators of a feed replace both stored ones, even if it has none (RFC 9111, 3.3)."""
+    """Return the record of a poll answered by a 200. Its validators replace the stored ones (RFC 9111, 3.3)."""
     feed, now = answer.feed, terms.now
     state = replace(
         adopt(end_redirect(feed.state), feed, result.hops, now),
@@ -342,7 +342,7 @@ def _gap_fill(
 
 
 def _no_feed(feed: Feed, result: Fetched, parsed: ParsedFeed, terms: _Terms) -> PollRecord:
-    """Record a 200 that is no feed as a failure, with the addresses of feeds that an HTML page advertises."""
+    """Return the record of a poll that failed since the answer is no feed, with the feeds that an HTML page names."""
     if not result.body.strip():
         cause, detail = Cause.EMPTY, "the answer is empty"
     elif parsed.format == "html":

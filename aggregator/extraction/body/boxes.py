@@ -34,7 +34,7 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Return whether the only content of an element is one with a tag in `wrapped`, directly or in further wrappers.
+    """Return whether an element contains nothing but one element with a tag in `wrapped`, perhaps in further wrappers.
 
     Elements without text are ignored (a shadow, a button to scroll). An element with over 20 children is no wrapper.
     """

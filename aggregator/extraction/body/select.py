@@ -42,7 +42,10 @@ _MIN_PROSE_CHARS = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """What a page states, as plain text: `article` is JSON-LD's articleBody, `teasers` are the page's descriptions."""
+    """The texts by which an article's blocks are recognised, as its page states them.
+
+    `article` is the articleBody of JSON-LD, `teasers` are the descriptions in the page's head.
+    """
 
     title: str = ""
     article: str = ""
@@ -148,9 +151,9 @@ def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
-    """Add blocks that extractors lose between chosen blocks: lists, rows, code, subheads, quotations.
+    """Return `chosen` and the blocks that extractors lost between them: lists, rows, code, subheads, quotations.
 
-    The box of each has at least 3 % of the chosen text, or all boxes with the same tag, class and id have 6 %.
+    An added block is in a box with at least 3 % of the chosen text, or boxes with its tag, class and id have 6 %.
     Headings right above the text, a list right below it, and headings such as questions (`heads_of_items`) are added.
     """
     if not chosen:

@@ -63,9 +63,9 @@ class Opinion:
         return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 
     def has_pieces(self, letters: str, pieces: Sequence[str]) -> bool:
-        """Return whether those `pieces` that the extractor's text contains are 70 % of `letters`, the whole block.
+        """Return whether the extractor's text contains most of a block: `pieces` with 70 % of the block's `letters`.
 
-        Pieces are searched since extractors drop words of inline elements.
+        The block is searched in pieces, since extractors drop words of inline elements.
         """
         whole = (self._read or self._letters())[1]
         return sum(len(piece) for piece in pieces if piece in whole) >= _PIECES_SHARE * len(letters)

@@ -153,9 +153,9 @@ class _Part:
 
 
 def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | None]]:
-    """Yield each element that selectors found, in order: their names, the element, and the innermost entry around it.
+    """Yield each element that selectors found: the selectors' names, the element, and the entry around it, or None.
 
-    None: no entry is around it. An entry is complete when all elements have been yielded.
+    The elements come in the page's order. An entry is complete when all elements have been yielded.
     """
     open_parts: list[_Part] = []
     for event, element in iterwalk(root, events=("start", "end")):

@@ -246,7 +246,7 @@ class Settled:
 
 
 def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
-    """Apply the rules to pages whose entries or articles were just recorded. Without rules do nothing."""
+    """Skip or readmit pages whose entries or articles were just recorded, as `filters` say; return what changed."""
     if not filters.digest:
         return Settled()
     tx.dialect.lock_identity(tx.conn)
@@ -254,7 +254,10 @@ def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) 
 
 
 def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
-    """Skip pages and withdraw their articles, or undo both, as the rules say. The caller holds the identity lock."""
+    """Skip pages and withdraw their articles, or undo both, as `filters` say; return what changed.
+
+    The caller holds the identity lock.
+    """
     skipped: set[PageId] = set()
     waiting: dict[PageId, HostId] = {}
     changed: list[FilterChange] = []
@@ -319,9 +322,9 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 
 
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """Record that the next part of a page's article must be fetched, unless the rules skip the page.
+    """Make a multi-page article due for its next page, unless `filters` skip the article.
 
-    Return the host of the part; None: the claim is lost, or the rules skip the page.
+    Return the host of the next page; None: the claim is lost, or the article is skipped.
     """
     host_id = page_parts.record_next_page(tx, page, next_page)
     return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id

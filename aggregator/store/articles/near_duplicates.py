@@ -141,7 +141,10 @@ def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
 def _candidates(
     tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
 ) -> dict[ArticleId, Fingerprint]:
-    """Return fingerprints of older articles by id: of the rows `numbers`; if `is_known`, also those with equal text."""
+    """Return the fingerprints of older articles that `text` may nearly repeat, by article id.
+
+    They are the articles with the row numbers `numbers` and, if `is_known`, those whose text is equal.
+    """
     found = tx.all_of(_by_n, numbers, {"own": text.number})
     if is_known:
         found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})

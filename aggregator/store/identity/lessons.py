@@ -228,7 +228,10 @@ _drop: Final = delete(evidence).where(
 
 
 def delete_uses(tx: Transaction, uses: Collection[Use]) -> None:
-    """Delete the evidence that the uses stored. An address without other evidence then means no article."""
+    """Delete the evidence by which lessons joined the addresses of `uses` to articles.
+
+    An address without other evidence then means no article.
+    """
     tx.run_all(
         _drop,
         [

@@ -172,7 +172,10 @@ _of_words: Final = (
 
 
 def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
-    """Return the entries, those with unknown ids matched where possible. Store each match by the page as a decision."""
+    """Return the entries of a poll, and match one with a new id to a stored entry with the same page or text, if any.
+
+    Each match by the page is stored as a decision.
+    """
     unknown = [one for one in matched if one.known is None]
     paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in matched}

@@ -207,10 +207,10 @@ def _can_collect(sighting: Sighting) -> bool:
 
 
 def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | None:
-    """Return the work on a known page that an entry causes; None: there is none.
+    """Return what must be done with a known page because of an entry that leads to it; None: nothing.
 
-    "fetch": this feed's pages are fetched, and the page has only another feed's text. Other work needs a changed entry.
-    "extract": the feed's text is the article. "revisit": `updated` changed, and the feed's pages are revisited.
+    "fetch": this feed's pages are fetched, and the page has only another feed's text. The others need a changed entry:
+    "extract" if the feed's text is the article, "revisit" if `updated` changed and the feed's pages are revisited.
     """
     record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):

@@ -118,7 +118,7 @@ _lines: Final = select(
 
 
 def list_lines(tx: Transaction) -> tuple[FeedLine, ...]:
-    """Return a line for each feed, for a listing. Reading the whole state of a feed would take twenty times as long."""
+    """Return the few facts about each feed that `feeds list` shows. To read whole states takes twenty times as long."""
     return tuple(
         FeedLine(
             url=url,

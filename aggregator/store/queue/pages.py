@@ -238,8 +238,8 @@ def record_page_failure(
 ) -> bool:
     """Record a failed fetch. The page is retried at `next_at`; None: never. Return False if the claim is lost.
 
-    If the page has no article and one of its entries has content, that content is extracted first. If `page.part`
-    failed, the page is extracted with the parts before it. `counts`: the fetch counts as an attempt.
+    If the page has no article and one of its entries has content, that content is extracted first. If a further page
+    of an article failed, the article is extracted from the pages before it. `counts`: the fetch counts as an attempt.
     """
     if page.part is not None:
         return record_part_failure(tx, claim, page, page.part, failed, counts)
@@ -272,6 +272,6 @@ def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
 
 
 def has_content(tx: Transaction, page_id: PageId) -> bool:
-    """Return whether the content of one of the page's first five entries can be the article's text."""
+    """Return whether one of the first five entries that announced a page has content that can be the article's text."""
     found = (load_entry(row.rest, entry_id="", link=None) for row in tx.all(_entries_of, {"page": page_id}))
     return any(can_stand_in(entry.content, entry.summary, entry.enclosures) for entry in found)

@@ -91,5 +91,5 @@ def _article(row: Row[Any]) -> TracedArticle:
 
 
 def near_duplicates(tx: Transaction, article_id: ArticleId) -> tuple[ArticleId, ...]:
-    """Return up to 20 articles that repeat this one nearly word for word."""
+    """Return the ids of up to 20 articles that repeat this one nearly word for word."""
     return tuple(ArticleId(row.id) for row in tx.all(_near, {"of": article_id}))

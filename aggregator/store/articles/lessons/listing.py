@@ -37,9 +37,9 @@ class LessonList:
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Delete the lessons of a site, or only that with this `subject`; return the numbers of lessons and pages.
+        """Delete the lessons of a site, or only that with this `subject`; return how many lessons, and how many pages.
 
-        The pages waited for a deleted lesson or were joined by one. They become due, unless they were fetched before.
+        The pages counted were held back or joined by these lessons. They become due, unless they were fetched before.
         """
         return self._db.write(lambda tx: _forget_all(tx, site, subject))
 
