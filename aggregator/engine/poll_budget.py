@@ -37,7 +37,7 @@ class PollBudget:
         self._lock = threading.Lock()
 
     def count_poll(self, feed: Feed) -> None:
-        """Count a poll of `feed`. A feed with a fixed interval is not counted, since the budget is not for it."""
+        """Count a poll of `feed`, unless the feed has a fixed interval: the budget does not limit such polls."""
         if feed.interval is None:
             with self._lock:
                 self._polls += 1

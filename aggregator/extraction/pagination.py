@@ -93,9 +93,9 @@ def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: Ke
 
 
 def _link(parts: Sequence[Part], rules: PageRules, numbers: KeyRules) -> str | None:
-    """Return the address of the next page, to which the last of the parts links.
+    """Return the address of an article's next page, to which the last of its fetched pages (`parts`) links.
 
-    None: the page has no such link, or the link leads to another host, to one of the parts, or to another article.
+    None: that page has no such link, or the link leads to another host, to one of `parts`, or to another article.
     """
     first, last = parts[0].page.url, parts[-1].page
     found = absolute(last.url, _next_link(last, rules))

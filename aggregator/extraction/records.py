@@ -17,10 +17,10 @@ from aggregator.ports.store_records import ArticleRecord, Collected, Decision
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Return the record of a collected article. Each of its addresses gets a key; that of the final one is its key.
+    """Return the record of a collected article. The key of its final address is the key of the article.
 
-    If the final address is a home page or a section page, or has no key, the article has the key of `page`. So has an
-    article that was the content of a feed's entry, without a page.
+    The article has the key of `page` instead if the final address has no key, or is a home page or (other than the
+    requested page) a listing. An article that is only the content of a feed's entry also has the key of `page`.
     """
     if page.key.startswith(OWN_CONTENT):
         own = Identity(url=page.url, key=page.key, rule="feed entry")

@@ -32,7 +32,7 @@ class SiteConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfigs:
-    """The rules of a directory's files. A key is a file's name without ".txt" ("example.org", ".example.org")."""
+    """The rules in a directory of site-config files, by file name without ".txt" ("example.org", ".example.org")."""
 
     by_host: Mapping[str, SiteConfig] = field(default_factory=dict)
 

@@ -37,7 +37,7 @@ _HOST_FIRST = re.compile(r"(?:[\w-]{1,63}\.)+[^\W\d_]{2,63}(?::\d{1,5})?(?:[/?#]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedLine:
-    """A line of a list that gives no subscription, and the reason."""
+    """A line in a list of feeds that gives no subscription, and the reason."""
 
     line: int
     text: str
@@ -46,7 +46,7 @@ class SkippedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionList:
-    """The content of a list: its feeds, each address once, and the lines that gave no feed."""
+    """The content of a list of feeds: the feeds, each address once, and the lines that gave no feed."""
 
     feeds: tuple[Subscription, ...]
     skipped: tuple[SkippedLine, ...] = ()

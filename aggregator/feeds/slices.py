@@ -135,7 +135,10 @@ def split(text: str, root: Root) -> Sliced:
 
 
 def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
-    """Return the pattern of all tokens at which `split` looks; `re` caches the few patterns."""
+    """Return the pattern of the places in a feed where an entry, comment or CDATA may begin, or an entry or root end.
+
+    `re` caches the few patterns.
+    """
     prefix = r"(?:[A-Za-z][\w.-]{0,30}:)?"
     return re.compile(
         rf"<!\[CDATA\[|<!--|</?{prefix}{entry_name}(?=[\s/>])|</{re.escape(root_name)}(?=[\s>])", re.IGNORECASE

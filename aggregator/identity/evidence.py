@@ -178,7 +178,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return why an edge is refused whatever is known about its keys; None: texts and other edges decide."""
+    """Return why an edge is refused by its own content; None: the texts of its two keys and other edges decide."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None

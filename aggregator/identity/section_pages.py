@@ -77,8 +77,9 @@ def is_home(key: Key) -> bool:
 
 
 def may_be_article(key: Key | None, asked: Key) -> bool:
-    """Return whether an answer's `key` can be that of an article.
+    """Return whether `key`, the key of an answer's final address, can be that of an article.
 
-    None and a home page cannot. A listing can if it is the page that was requested (`asked`).
+    It cannot if it is None or means a home page, nor if it means a listing, unless it is also the key of the requested
+    page (`asked`).
     """
     return key is not None and not is_home(key) and (key == asked or not is_listing(key))

@@ -1,4 +1,4 @@
-"""Records of the configured way to read a feed's answer, of a sitemap index, and of a followed list of feeds."""
+"""Records of three things: how a feed's answer is read, a sitemap index, and a followed list of feeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = Literal["feed", "sitemap", "html", "command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """How entries are found in a source that is no feed. "": the default of that kind is used.
+    """How entries are found in an HTML page or a sitemap. "": the default for this kind of document is used.
 
     For an HTML page the fields are CSS selectors. For a sitemap, `entry` is a pattern for the sitemaps of an index, and
     `link` is a pattern for the addresses of pages.

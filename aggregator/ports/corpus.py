@@ -94,7 +94,7 @@ class Corpus(Protocol):
     def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
         """Return up to `limit` pages that can be extracted again, with ids above `after`, in the order of their ids.
 
-        These are pages with a stored response whose article still exists, or that failed for good.
+        Each has a stored response. It also has an article that still exists, or else it failed for good.
         """
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:

@@ -110,10 +110,10 @@ def _is_bare_day(at: datetime) -> bool:
 
 
 def _seed(ages: Sequence[float]) -> tuple[float, float]:
-    """Return (weight, exposure in days) from `ages`, the ages in seconds of the entries in the first answer.
+    """Return the first statistics of a feed: (weight, its number of entries; exposure, the days since they began).
 
-    Weight is the number of entries but the oldest; an old entry counts as less than one. Exposure is the time since the
-    oldest entry; a day long ago counts as less than one.
+    The older an entry or a day is, the less it counts. The exposure begins with the oldest entry, which the weight
+    leaves out. `ages` are the ages in seconds of the entries in the feed's first answer.
     """
     if not ages:
         return 0.0, 0.0
@@ -325,5 +325,5 @@ def _activity(rhythm: Rhythm) -> float:
 
 
 def _fading(age: float) -> float:
-    """Return the weight in the present activity of an entry that is `age` seconds old: from 1 down to 0."""
+    """Return how much an entry that is `age` seconds old counts for a feed's present activity: from 1 down to 0."""
     return math.exp(-age / _ACTIVITY_SPAN)

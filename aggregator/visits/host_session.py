@@ -251,7 +251,7 @@ class RedirectClaims:
             self._failed = claim, failed
 
     def release(self) -> None:
-        """Give the claims back. Each host then has its usual pause or its back-off."""
+        """Release the claims. The next request to each host waits for its usual pace, or for its back-off."""
         context = self._context
         now = context.store.now()
         for claim in self._claims.values():

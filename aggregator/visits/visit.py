@@ -370,7 +370,7 @@ class HostVisit:
         self.report.count_page_failure(failed.cause)
 
     def _record_failure(self, page: Page, failed: PageFailed, retry_after: timedelta | None = None) -> bool:
-        """Record a failed attempt, which does not count while our own network is down; False: the claim is lost."""
+        """Record a failed fetch; return False if the claim is lost. No attempt counts while our own network is down."""
         session, random = self._session, self._context.random
         counts = not own_network_is_down(list(self._context.recent))
         attempts = page.attempts + 1 if counts else 1

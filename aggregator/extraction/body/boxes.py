@@ -23,9 +23,9 @@ def box_of(block: Block) -> Place:
 
 
 def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
-    """Return the innermost element around a block that is no paragraph, list, table or the like, and no wrapper.
+    """Return the innermost box around a block: an element that is no text element (paragraph, list, table ...).
 
-    A wrapper is an element whose only content is one element with a tag in `wrapped`.
+    It is also no wrapper, an element whose only content is one element with a tag in `wrapped`.
     """
     place = block.place
     while place.up is not None and (place.tag in _PARTS_OF_TEXT or (wrapped and _is_wrapper(place, wrapped))):

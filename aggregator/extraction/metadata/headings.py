@@ -157,9 +157,10 @@ def _shown_below(tree: Element, statements: Sequence[str]) -> str:
 
 
 def _share(head: str, text: str) -> float:
-    """Return the length of the shorter of two texts as a share of the longer; 0: neither contains the other.
+    """Return the length of the shorter of a heading and another text as a share of the longer.
 
-    A short heading also gives 0, unless it is the title or its first part ("Fields" in "Fields - The Manual").
+    The result is 0 if neither contains the other. It is also 0 for a short heading, unless the heading is the whole
+    text or its first part ("Fields" in "Fields - The Manual").
     """
     ours, theirs = letters_of(head), letters_of(text)
     if len(ours) < _MIN_CHARS and ours != theirs:

@@ -1,4 +1,4 @@
-"""Reads the JSON-LD of a page (schema.org): the object of its article. Reads the source, parses no HTML.
+"""Reads the JSON-LD (schema.org) in a page's source, and finds the object that describes its article.
 
 Many blocks are not valid JSON: raw line ends, comment marks around the block, surplus commas, HTML escapes. These
 faults are repaired. A block that still cannot be read is left out.

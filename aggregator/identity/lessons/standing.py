@@ -89,8 +89,8 @@ class Standing:
     def is_check(self, now: datetime) -> bool:
         """Return whether the next use of the lesson is a check: the address is fetched although the lesson joins it.
 
-        Checks are every 50th use, and the first use on a day (UTC) without a check or verdict. Lessons from
-        redirects that answered our requests have none.
+        Every 50th use is a check. So is the first use on a day (UTC) on which the lesson was not checked or decided
+        yet. A lesson that a redirect gave is never checked.
         """
         if self.lesson.kind is LessonKind.REDIRECT:
             return False

@@ -156,9 +156,10 @@ def _cell(text: str) -> str:
 
 
 def _by_time(days: Counter[str]) -> tuple[str, list[tuple[str, int]]]:
-    """Return "day" with a count for each day from the first to the last.
+    """Return the unit of time ("day" or "month") and the count of articles in each such day or month.
 
-    If these are more than 400 days, return "month" with a count for each month that has articles.
+    Up to 400 days from the first article to the last, it is "day", with a count for every day, even 0. Otherwise it is
+    "month", with a count for each month that has articles.
     """
     if not days:
         return "day", []

@@ -66,10 +66,10 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return the articles in `some` that nothing connects to another article, by the ids computed from their keys.
+    """Return those of `some` articles that nothing connects to another article, by the ids computed from their keys.
 
-    No stored article has the key or the id. The key occurs once in `writes` and has no stored evidence. All evidence of
-    the article itself is refused. No other address of it leads to a stored article.
+    For such an article, no stored article has its key or id. Its key occurs once in `writes` and has no stored
+    evidence. Its own evidence is all refused, and none of its addresses leads to a stored article.
     """
     shared = Counter(article_id(write.key) for write in writes)
     alone = {

@@ -118,12 +118,12 @@ def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
 
 
 def says_nothing(write: ArticleWrite) -> bool:
-    """Return whether the text of a page is short and contains nothing of the title of its entry."""
+    """Return whether a page's text is short, and contains nothing of the title that the feed's entry gives it."""
     return write.record.says_title is Resemblance.NOTHING and _is_short(write)
 
 
 def _names_other(write: ArticleWrite) -> bool:
-    """Return whether a page has a short text, and redirects to another address or states one as its own."""
+    """Return whether a page has a short text, and redirects to another address or states another as its own."""
     return _is_short(write) and any(edge.kind in DOUBTED for edge in write.record.edges)
 
 

@@ -1,4 +1,4 @@
-"""16-byte hashes used as keys, in addition to `identify.key_hash`. Stored permanently: never change them. Pure."""
+"""16-byte hashes of entry ids and of texts, by which rows are found. They are stored: never change them. Pure."""
 
 from __future__ import annotations
 

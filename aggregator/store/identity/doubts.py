@@ -60,7 +60,7 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return those of `keys` whose page redirects to another address or states one as its own."""
+    """Return those of `keys` whose page redirects to another address, or states another address as its own."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 

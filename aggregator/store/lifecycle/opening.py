@@ -106,7 +106,7 @@ def _bring_up(database: Database, *, create: bool) -> None:
 
 
 def _finish_index(database: Database) -> None:
-    """Put the texts into the search index again that a migration took out. A later call finishes an interrupted one."""
+    """Index all texts again if a migration emptied the search index. A later call finishes an interrupted one."""
     if database.read(lambda tx: read_property(tx, REINDEXED)) is None:
         return
     logger.info("building the search index again")

@@ -206,9 +206,9 @@ def _is_told_by_words(one: MatchedEntry) -> bool:
 
 
 def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
-    """Return whether an entry may be the stored entry in `row`. Both have the same page or equal `content_hash`.
+    """Return whether a new entry may be the stored entry `row`, given that page or `content_hash` are equal.
 
-    If the feed's own text is the article, the same page is not enough: title or `content_hash` must be equal, too.
+    If the feed's own text is the article, an equal page does not suffice: title or `content_hash` must be equal, too.
     """
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True

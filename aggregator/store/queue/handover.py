@@ -103,11 +103,11 @@ def record_handover(
     hops: tuple[Hop, ...],
     edges: tuple[Edge, ...] = (),
 ) -> tuple[PageId, HostId] | None:
-    """Record that `page` redirects to `target`; return the page and the host where it is due. None: it is done.
+    """Record that `page` redirects to `target`; return the ids of the page and of the host where it is due.
 
-    A page without an article is done if the target is a known article that cannot be a wall. Its address then means
-    that article; its key does, too, if `edges` prove it. Any other page is due at the target: now, or within an hour if
-    another page about the target waits (`_waiting_page`). If the claim is lost, nothing is written (None).
+    None: the page is done, or the claim is lost. It is done if it has no article and the target is a known article that
+    cannot be a wall. Its address then means that article; its key does, too, if `edges` prove it. Any other page is due
+    at the target: now, or within an hour if another page with the key of `target` waits (`_waiting_page`).
     """
     if edges:
         tx.dialect.lock_identity(tx.conn)

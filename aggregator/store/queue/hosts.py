@@ -367,7 +367,7 @@ _waiting_soon: Final = _waiting(_soon)
 def wait_until(tx: Transaction, scope: RunScope | None = None) -> datetime | None:
     """Return when the next host with due work can be claimed; None: there is none. Backed-off hosts are left out.
 
-    With a scope, only its work counts, and that due within `_SOON`, too.
+    If `scope` is given, only work in it counts, but then also work that becomes due within `_SOON`.
     """
     if scope is None:
         row = tx.first(_waiting_first, {"now": tx.now})

@@ -74,7 +74,10 @@ def _load(row: Row[Any]) -> PagePart:
 
 
 def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
-    """Return the pages with the `parts` of their present response, and the number of the stored article's parts."""
+    """Return `fetched` pages, each with the further pages (`parts`) that belong to its present response.
+
+    Each also gets the number of further pages in its stored article (`parts_before`), and whether that is complete.
+    """
     ids = [page.id for page in fetched if page.raw is not None]
     rows = tx.all_of(_of_pages, ids)
     if not rows:

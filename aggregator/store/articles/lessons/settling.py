@@ -166,10 +166,10 @@ _fetch: Final = (
 
 
 def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
-    """Join each page that waits for this lesson to the article of the other page in its pair.
+    """Join each page that is held back for a lesson to the article of the other page in its pair of addresses.
 
-    If the other page has no article yet, the page goes on waiting. Some pages are fetched instead, to check the lesson.
-    `among` are the ids of the pages to look at; None: all.
+    A page goes on waiting if the other page has no article yet. Some pages are fetched instead, to check the lesson.
+    Only the pages whose ids are in `among` are looked at; None: all.
     """
     waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
     ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
