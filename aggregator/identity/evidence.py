@@ -376,7 +376,7 @@ def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End 
 
 
 def _ends(addresses: Iterable[str | None], publishers: Publishers) -> list[End]:
-    """Return (key, site) of each address that has a key."""
+    """Return key and site of each address that has a key, in the order of `addresses`."""
     return [end for address in addresses if address and (end := end_of(address, publishers)) is not None]
 
 

@@ -194,7 +194,7 @@ def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) 
 
 
 def _digest(tables: Tables, sites: Iterable[SiteRule]) -> str:
-    """Return a hash of the tables and of those parts of the rules that decide keys."""
+    """Return a hash of all rules that decide keys: those for all sites (`tables`), and those of publishers."""
 
     def plain(value: object) -> object:
         match value:

@@ -104,9 +104,10 @@ def decide(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return the record of `result`, the answer for the first of `fill.sources`: entries, a retry, or the next source.
+    """Return the record of one request of a backfill: it adds entries, plans a retry, or goes on to the next source.
 
-    `first_seen` has, for each of `content.candidates`, the time when the feed first showed it; None: never.
+    `result` is the answer for the first of `fill.sources`, the addresses that may show lost entries. `first_seen` has,
+    for each of `content.candidates`, the time when the feed first showed it; None: never.
     """
     asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
     match result:
@@ -143,7 +144,7 @@ def _wait(feed: Feed, fill: GapFill, due_at: datetime, now: datetime) -> PollRec
 
 
 def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Return the record that continues with the next source, since robots.txt forbids the first of `fill.sources`."""
+    """Return the record by which a backfill leaves out the first of `fill.sources`, since robots.txt forbids it."""
     return _continue_with(feed, fill, (), now)
 
 

@@ -212,7 +212,8 @@ def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
     """Return the lesson that an address like "/node/48123" is the article whose address contains this number.
 
-    None: both addresses or neither have only folders and a number (`_shape`), or the other lacks this number.
+    None: there is no such lesson. One of the two addresses must have only folders and a number (`_shape`), the other
+    must not, and must contain this number.
     """
     owner, shapes = tenant(key), (_shape(first), _shape(second))
     if owner is None or (shapes[0] is None) == (shapes[1] is None):

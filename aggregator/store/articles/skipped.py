@@ -52,7 +52,10 @@ def withdraw(tx: Transaction, row: Row[Any]) -> None:
 
 
 def put_back(tx: Transaction, row: Row[Any]) -> None:
-    """Put an article back into the corpus. Evidence may merge it with another article at once."""
+    """Put an article back into the corpus that filter rules had withdrawn.
+
+    Sinks get it as new, unless evidence merges it with another article at once.
+    """
     own = ArticleId(row.id)
     tx.run(_stand, {"number_": row.n, "into": None})
     repartition(tx, [Key(row.key)], tx.now, unannounced=own)

@@ -200,7 +200,10 @@ def _uses(
 
 
 def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> None:
-    """Store the pairs of the plan, and join pages to known articles as planned. `page_ids` are the stored new pages."""
+    """Store the pairs of addresses that the plan compares, and join pages to known articles as planned.
+
+    `page_ids` has the ids of the poll's new pages, which are already stored.
+    """
     if not plan.pairs:
         return
     add_lessons(tx, {pair.lesson for pair in plan.pairs})
