@@ -65,7 +65,7 @@ class ExtractJob:
 
 
 def extraction_job(page: FetchedPage, rules_of: RulesOf, publishers: Publishers) -> ExtractJob:
-    """Return the job for `page`, still without bytes. `read_bodies` adds those of the page and of its further pages."""
+    """Return the job to extract `page`. Its bodies are empty until `read_bodies` reads them from the raw store."""
     url = page.url if page.raw is None else page.raw.final_url
     headers = {} if page.raw is None else page.raw.headers
     blank = ExtractInput(url=url, body=b"", headers=headers, first_seen=page.first_seen)

@@ -154,6 +154,9 @@ def hash_slice(text: str, salt: bytes) -> str:
 
 
 def salt_of(head: str) -> bytes:
-    """Return a 16-byte hash of the part of the head that affects all slices: the start tag of the root."""
+    """Return a 16-byte hash of the start tag of a feed's root element, which affects all slices.
+
+    `head` is the text of the feed without its entries.
+    """
     end = _TAG_END.match(head, 1)
     return blake2b(head[: end.end() if end else 200].encode("utf-8", "surrogatepass"), digest_size=16).digest()

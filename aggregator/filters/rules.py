@@ -146,7 +146,7 @@ def read_words(written: str) -> Bound:
 
 
 def read_age(written: str) -> Bound:
-    """Return the test of the age in seconds that `written` (">30d" or "<2h") means.
+    """Return the bound of an article's age, in seconds, that a rule states as ">30d" or "<2h" (`written`).
 
     Raises:
         ValueError: `written` has another form; the message is the remedy.

@@ -139,7 +139,7 @@ def compare(one: Set[int], other: Set[int]) -> Similarity:
 
 
 def is_near_duplicate(similarity: Similarity) -> bool:
-    """Return whether each of the three figures of a similarity is high enough for near duplicates."""
+    """Return whether two texts are near duplicates: `common`, `containment` and `resemblance` are all high enough."""
     return (
         similarity.common >= MIN_COMMON
         and similarity.containment >= MIN_CONTAINMENT

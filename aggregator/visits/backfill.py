@@ -149,7 +149,10 @@ def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
 
 
 def resolve_sitemaps(feed: Feed, fill: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
-    """Return the record that replaces the first of `fill.sources`, a site, by sitemaps that its robots.txt names."""
+    """Return the record of a step of a backfill: the sitemaps named in robots.txt replace the site as a source.
+
+    `named` are the addresses in the site's robots.txt; the site is the first of `fill.sources`.
+    """
     return _continue_with(feed, fill, choose_sitemaps(named), now)
 
 

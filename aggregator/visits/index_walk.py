@@ -103,7 +103,10 @@ class SitemapContent:
 
 
 def read_sitemap(feed: Feed, walk: IndexWalk, result: FetchResult, read: FeedReader, now: datetime) -> SitemapContent:
-    """Return the content of `result`, the answer for the first of `walk.pending`."""
+    """Return the content of a sitemap. `result` is the answer for it; it is the first of `walk.pending`.
+
+    The content is empty if the fetch failed, and has only a hash if the sitemap is unchanged.
+    """
     if not isinstance(result, Fetched):
         return SitemapContent()
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()

@@ -372,9 +372,10 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
-    """Add paragraphs between headline and text that are also one of the page's descriptions (`teasers`, as letters).
+    """Return `chosen` and the indices of teasers: blocks before the text that repeat a description of the page.
 
-    Without a headline, the last twelve blocks before the text are searched.
+    `teasers` are the descriptions, as `letters_of` returns them. The blocks between headline and text are searched;
+    without a headline, the last twelve before the text.
     """
     first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
     if first is None or not teasers:

@@ -23,10 +23,10 @@ _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
 
 
 class _Letters:
-    """All letters of an extractor's text, for fast searches (`in`) for at least 20 letters.
+    """The letters of a text without anything between them. `in` searches them for a string of letters, fast.
 
-    The grams are pieces of eight letters, taken from the extractor's text at regular distances. A searched text without
-    a gram near its beginning is not contained; only others are compared in full.
+    `_grams` holds pieces of eight letters, taken at regular distances. A string without such a piece near its beginning
+    does not occur in the text; only other strings are compared in full. A string must have at least 20 letters.
     """
 
     __slots__ = ("_grams", "whole")

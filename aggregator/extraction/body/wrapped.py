@@ -43,7 +43,7 @@ def is_within(block: Block, number: int) -> bool:
 
 
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
-    """Return the indices of headings of items that are not chosen yet: questions with answers, entries of a live blog.
+    """Return the indices of headings to add to `chosen`: of items such as a question with its answer.
 
     An item is an element that contains the heading and a chosen block right below it. At least two items must have the
     same tag and first class. Left out are headings that link to another page, or occur twice with the same text below.

@@ -85,9 +85,10 @@ def split_credit(caption: str) -> tuple[str, str]:
 
 
 def _find(pictures: Sequence[Element], addresses: Sequence[str]) -> Element | None:
-    """Return an `img` with the file name of a stated address, else one in a figure; None: there is none.
+    """Return the first `img` whose source contains the file name of one of `addresses`, else one in a `figure`.
 
-    Of several images with this file name, one with a caption is preferred; of figures, one in `article` or `main`.
+    Of several with this name, one inside a figure or a similar element is preferred; of figures, one in `article` or
+    `main`. None: there is no such `img`.
     """
     names = [_file_name(address) for address in addresses]
     for name in filter(None, names):

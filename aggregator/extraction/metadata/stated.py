@@ -98,7 +98,9 @@ def read_metadata(
     latest: datetime | None,
     announced: str = "",
 ) -> Metadata:
-    """Return what the page states. `announced` is the title in the feed, which has one vote for the title.
+    """Return what a page states about its article: title, dates, authors and more.
+
+    `announced` is the title in the feed, one of the candidates for the title.
 
     `metas` is the result of `metas_of`. `latest` is the time when the page was first seen. Dates before 1995, or more
     than two days after `latest`, are ignored.

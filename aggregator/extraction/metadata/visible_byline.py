@@ -66,7 +66,7 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
 
 
 def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
-    """Yield elements that may hold a byline, each with the sign of it (`Kind`) and whether it is below the headline."""
+    """Yield elements that may be a byline, with what shows it, such as "rel", and whether below the headline."""
     for element, is_below in near_headline(tree):
         kind = _stated_kind(element) or (_worded_kind(element) if is_below else None)
         if kind:

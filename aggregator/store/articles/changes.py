@@ -146,12 +146,15 @@ _delivered: Final = select(deliveries.c.change_seq).where(
 
 
 def delivered(tx: Transaction, sink: str, folder: str) -> int:
-    """Return the number of the last change that the sink delivered to its folder with the id `folder`; 0: none."""
+    """Return the number of the last change of an article that a sink delivered to one folder; 0: none.
+
+    `folder` is the id of the folder.
+    """
     return tx.run(_delivered, {"to": sink, "at_folder": folder}).scalar() or 0
 
 
 def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
-    """Record that all changes up to the number `seq` were delivered to the sink's folder."""
+    """Record that a sink delivered all changes of articles up to the number `seq` to the folder of the id `folder`."""
     statement = insert(tx.dialect.name, deliveries)
     upsert = statement.on_conflict_do_update(
         index_elements=[deliveries.c.sink, deliveries.c.folder], set_={"change_seq": statement.excluded.change_seq}

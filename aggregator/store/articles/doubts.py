@@ -61,7 +61,7 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Add the reason "fragment" to `own` and to the articles with its text that are other articles by their titles.
+    """Add the quality reason "fragment" to the article `own` and to articles of other titles with the same text.
 
     One text at several articles may be a wall, as a login page is. If there are no such other articles, `own` gets the
     reason only with `is_known`. Articles in `later` do not count, since a later call handles them.
@@ -191,7 +191,10 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles at the addresses that the page of `write` states as its own, and those that state these."""
+    """Return the articles whose addresses the page of `write` states as its own address or redirects to.
+
+    Articles whose pages state or redirect to the same addresses are returned too.
+    """
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

@@ -45,7 +45,7 @@ def convert_entry(kept: Json) -> Json:
 
 
 def convert_extraction(kept: Json) -> Json:
-    """Convert the column `content` of a revision to the present form."""
+    """Return the content of a revision with its lead image and enclosures as objects, which were lists once."""
     if "lead_image" in kept:
         kept["lead_image"] = _named(kept["lead_image"], "url", "caption", "alt", "credit")
     return convert_entry(kept)

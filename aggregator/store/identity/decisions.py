@@ -44,7 +44,7 @@ def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at:
 
 
 def record_all_decisions(tx: Transaction, made: Sequence[SourceDecisions], at: datetime) -> None:
-    """Store the decisions of several sources, each as `record_decisions` does."""
+    """Store the decisions of several feeds and pages about URLs, each as `record_decisions` does."""
     answers: dict[tuple[str, bytes], list[tuple[Decision, ArticleId | None]]] = defaultdict(list)
     for one in made:
         for decision in one.decisions:

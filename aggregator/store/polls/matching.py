@@ -123,9 +123,9 @@ class MatchedEntry:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is written for the entry: it is known and unchanged, and it has a page or no key.
+        """Whether nothing is written for the entry: it is stored, unchanged, and has a page or no key.
 
-        If `is_renamed`, only `updated` must be unchanged. An entry recognised by its page under a new id is written.
+        If `is_renamed`, only `updated` must be unchanged. An entry that has a new id at a known page is written.
         """
         if self.known is not None and self.is_renamed:
             return bool(self.known.updated_at == self.sighting.entry.updated_at)

@@ -105,7 +105,7 @@ def _record_articles(
 
 
 def _filter(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]) -> Settled:
-    """Apply the filters to the pages of all entries for which something was written."""
+    """Apply the `keep` and `skip` rules to the new pages `added` and to the pages of entries that the polls wrote."""
     touched = {row.id for row in added.values()}
     touched |= {page for poll in polls for page in poll.page_ids.values() if page is not None}
     return filter_recorded(tx, polls[-1].matched.draft.filters, touched)

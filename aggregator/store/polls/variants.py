@@ -73,9 +73,9 @@ class _Pair:
 class VariantPlan:
     """The decisions about new pages whose address may be a variant of another address.
 
-    A pair with the use `HELD` holds its new page back until the lesson is judged; `TAKEN` joins it to a known article.
-    Other pages are fetched. `families` has the `family_of` each new key, by the key's hash; `standings` has the
-    `Standing` of each lesson, by the lesson's hash.
+    In a pair with the use `HELD` the new page is held back until the lesson is proven or not. With `TAKEN` the new
+    page is joined to the other page's article. Other new pages are fetched. `families` has the `family_of` each new
+    key, by the key's hash; `standings` has the `Standing` of each lesson, by the lesson's hash.
     """
 
     families: dict[bytes, bytes] = field(default_factory=dict)

@@ -102,7 +102,10 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
 
 
 def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
-    """Return the part to fetch next, by page id. Pages that must be fetched themselves are left out."""
+    """Return the further page of an article that is to be fetched next, by the id of the article's first page.
+
+    Of `rows`, first pages that are to be fetched themselves are left out.
+    """
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)
@@ -153,7 +156,10 @@ def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
 
 
 def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Delete all parts of the response `raw_hash`. They will be fetched again."""
+    """Delete all further pages of an article from the table, so that they are fetched again.
+
+    `page_id` and `raw_hash` are the id of the article's first page and the hash of its response.
+    """
     tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
 
 

@@ -87,7 +87,10 @@ def search_walls(tx: Transaction) -> bool:
 
 
 def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
-    """Store and return the documents of each page of these articles that does not contain its entry's title."""
+    """Store and return the documents that may be walls: those of each page without its entry's title.
+
+    Only pages of the articles `suspects` are read. A document is a text, or an address that the page names.
+    """
     by_id = {row.id: row for row in suspects}
     titles: dict[int, list[str]] = defaultdict(list)
     at: dict[int, Row[Any]] = {}
