@@ -42,7 +42,7 @@ def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
 
 
 def counted(things: Iterable[T], what: str) -> Iterator[T]:
-    """Yield `things` and show how many were yielded. Show nothing if stdout is a terminal."""
+    """Yield `things`, and show on stderr how many were yielded: only if stderr is a terminal and stdout is not."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield from things
         return

@@ -57,7 +57,7 @@ class ListState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTerms:
-    """The limits of the request for a list. `pace` is the pause after the request, before its host gets another one."""
+    """The limits of a request for a list of feeds. `pace` is the pause before its host gets another request."""
 
     max_bytes: int
     deadline: timedelta
@@ -75,7 +75,7 @@ def read_state(store: Store, place: str) -> ListState:
 
 
 def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription, ...]:
-    """Return the feeds of `lists`, each once, with the tags of its lists and the tags that it has in them."""
+    """Return the feeds in `lists`, each once. A feed has the tags configured for its lists and the tags in them."""
     found: dict[str, Subscription] = {}
     for one in lists:
         for feed in read_state(store, one.place).feeds:

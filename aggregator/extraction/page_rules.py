@@ -73,9 +73,9 @@ def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -
 
 
 def mark_css(page_html: str, rules: PageRules) -> str:
-    """Return the page's source with an attribute on each element that a CSS selector finds: kind and selector.
+    """Return a page's source, in which each element that a CSS selector of `rules` finds has a further attribute.
 
-    If the rules have no CSS selector, the source is returned unchanged.
+    The attribute names the kind of rule and the selector. Without a CSS selector the source is returned unchanged.
     """
     wanted = [(name, css) for name in _NAMES for css in getattr(rules, name) if not is_xpath(css)]
     if not wanted:

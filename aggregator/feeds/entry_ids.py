@@ -60,7 +60,7 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 
 
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
-    """Return the rule that identifies the entries of a feed, given as `marks`.
+    """Return the rule by which the entries of a feed are identified; `marks` has id, link, title and date of each.
 
     It is the id, unless no entry has one or entries with different links share one. Entries without an id (all entries,
     if ids are broken) are identified by the first of these that differs between different entries: link, link and date,

@@ -72,7 +72,7 @@ class Sink(Protocol):
 
     @property
     def folder(self) -> str:
-        """The id of the folder. `Corpus.delivered` is stored by this id, so a new folder gets all changes."""
+        """The id of the folder. The store notes by this id what was delivered, so a new folder gets all changes."""
 
     def deliver(self, changes: Sequence[Change]) -> None:
         """Write the changes durably. The same changes may be delivered again after a crash."""

@@ -181,9 +181,9 @@ class Queue(Protocol):
     ) -> bool:
         """Record that a fetch failed. The page is retried at `next_at`; None: never.
 
-        `counts` False: no attempt was made (robots.txt, pace). If the page has no article yet and its entry has
-        content, this content is extracted first. If a further page failed (`page.part`), the article is extracted from
-        the pages before it.
+        `counts` False: this is no attempt (robots.txt, pace, own network down). If the page has no article yet and its
+        entry has content, this content is extracted first. If a further page failed (`page.part`), the article is
+        extracted from the pages before it.
         """
 
     def is_known_target(self, page: Page, target: Identity) -> bool:

@@ -230,7 +230,7 @@ def _record(
     failed: FetchFailed | None,
     now: datetime,
 ) -> PollRecord:
-    """Return the record of an answer for a sitemap, with its entries: it counts as a poll of the feed."""
+    """Return the record of one request for a sitemap, with the entries found. The request counts as a poll."""
     sightings = () if reading is None else reading.sightings
     status = {Fetched: 200, NotModified: 304}.get(type(result))
     outcome = PollOutcome(

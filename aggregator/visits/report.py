@@ -32,7 +32,7 @@ class VisitReport:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the visit sent no request, failed no page, and has no search for lost entries to continue."""
+        """Whether the visit sent no request, recorded no failed page, and leaves no search for lost entries undone."""
         return self.requests == 0 and self.pages_failed == 0 and not self.more_to_fill
 
     def count_poll(self, record: PollRecord, recorded: PollRecorded) -> None:

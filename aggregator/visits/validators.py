@@ -70,9 +70,9 @@ def judge(
 
 
 def confirm(state: FeedState) -> FeedState:
-    """Return the state after a check that brought nothing new: the validators passed it.
+    """Return the state after a poll without validators brought nothing new: the validators are "checked".
 
-    The state of distrusted validators stays, since every poll leaves them out.
+    Validators that are "distrusted" stay so: every poll leaves them out, so nothing new proves nothing.
     """
     if state.revalidation == "distrusted":
         return state
@@ -80,10 +80,10 @@ def confirm(state: FeedState) -> FeedState:
 
 
 def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
-    """Return whether some of the `new` entries were in the feed when the server last answered 304.
+    """Return whether the server last answered 304 although the feed already had some of the `new` entries.
 
-    One was if its date is at least an hour before that 304, and after the last answer to a request without validators.
-    If no entry has a date, three entries are enough.
+    An entry was there if it is dated at least an hour before that 304, and after the last answer to a request without
+    validators. If no entry has a date, three new entries are enough.
     """
     dates = [at for one in new if (at := one.entry.published_at or one.entry.updated_at) is not None]
     if not dates:

@@ -39,7 +39,7 @@ def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
 
 
 def _core(words: tuple[str, ...]) -> str:
-    """Return the last word of a name that is not a kind of box: "share" of ("share", "bar", "wrapper")."""
+    """Return the last of a class name's words that names no kind of box: "share" of ("share", "bar", "wrapper")."""
     return next((word for word in reversed(words) if word not in BOXES), "")
 
 

@@ -55,7 +55,7 @@ def _escape_start(line: str) -> str:
 
 
 def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
-    """Cut marked words into pieces at their marks. `links` are the addresses of the links, in order.
+    """Return the pieces of a text that is cut at its marks of emphasis, code and links; `links` has their addresses.
 
     A gap just inside a mark ("<em> word</em>") is moved outside it. Marks without words between them are left out.
     """

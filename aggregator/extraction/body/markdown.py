@@ -25,7 +25,7 @@ _MAX_START = 9  # digits
 
 
 class _Lists(NamedTuple):
-    """What is known of the lists that are written so far.
+    """The numbering of the HTML lists of which some entries are already written as markdown.
 
     `markers` maps the `Place.number` of each list entry to the entry's marker ("- ", "3. "). `last` maps each list to
     one of its entries, the last one counted, and to the number of entries before that one.

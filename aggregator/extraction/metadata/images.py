@@ -48,9 +48,9 @@ def lead_image_of(pictures: Sequence[Element], addresses: Sequence[str], url: st
 
 
 def images_of(pictures: Sequence[Element], url: str) -> tuple[LeadImage, ...]:
-    """Return the pictures within `article` or `main`, in their order, each once; if there are none, those in figures.
+    """Return up to 100 of a page's pictures: those within `article` or `main` elements, in their order, each once.
 
-    At most 100 pictures are returned.
+    If these elements have no picture, the pictures in `figure` elements are returned.
     """
     found: dict[str, LeadImage] = {}
     for image in _within(pictures, "article", "main") or _within(pictures, "figure"):

@@ -142,7 +142,10 @@ def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether `write` is from another page than the text of the row `own`, and by the titles another article."""
+    """Return whether `write` has the text of another page than the stored article `own`, and is another article.
+
+    The titles under which feeds announced the two pages decide whether they are different articles.
+    """
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = announced_page(tx, write)

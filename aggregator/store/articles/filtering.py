@@ -234,10 +234,10 @@ _move: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What the filters did with pages.
+    """What the filters decided about some pages.
 
-    `skipped` are all pages that the rules skip. `waiting` are the pages that now wait for a request or for their
-    extraction, each with its host. `changes` are for commands.
+    `skipped` are the pages that they skip. `waiting` are the pages that now wait to be fetched or extracted, each with
+    its host. `changes` are for the output of commands.
     """
 
     skipped: frozenset[PageId] = frozenset()
@@ -335,7 +335,7 @@ def record_extraction_failure(
 ) -> bool:
     """Record a failed extraction; return False if the claim is lost.
 
-    The page is fetched again at `next_at`, unless the rules skip it; None: never.
+    The page is fetched again at `next_at` (None: never), unless the filter rules skip it.
     """
     is_held = fetched_pages.record_extraction_failure(tx, page, failed, next_at)
     filter_recorded(tx, filters, [page.id])

@@ -65,7 +65,7 @@ class Text(TypeDecorator[str]):
 
 
 def storable_or_none(value: str | None) -> str | None:
-    """Return `value` in a form that both databases can store."""
+    """Return `value` in a form that SQLite and PostgreSQL can store; None stays None."""
     if value is None or (value.isascii() and "\0" not in value):  # most texts: one call
         return value
     return storable(value)

@@ -21,7 +21,7 @@ Writing = UpdateBase | TextClause
 
 @dataclass(frozen=True, slots=True)
 class _Parameter:
-    """A parameter of a statement. If `is_of_row` is False, every row gets `value`."""
+    """A parameter of an SQL statement. Each row has its own value if `is_of_row`; else all rows get `value`."""
 
     name: str
     is_of_row: bool

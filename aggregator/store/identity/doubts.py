@@ -112,9 +112,9 @@ def _groups(
 def _is_doubtful(
     edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
 ) -> bool:
-    """Return whether the article with the key `edge.key` is in another group than the article `announced`.
+    """Return whether an edge does not count, as its article and the article `announced` are in different `groups`.
 
-    A redirect is never doubtful: the page moved.
+    Its article is the one with the key `edge.key`. A redirect is never doubtful: the page moved.
     """
     if edge.kind is EvidenceKind.REDIRECT or edge.key not in by_key:
         return False

@@ -309,7 +309,10 @@ def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[by
 
 
 def _page_id(poll: PollWrite, one: MatchedEntry, added: Mapping[bytes, Row[Any]]) -> int | None:
-    """Return the id of an entry's page: inserted now, else in `page_ids`, else of the stored entry. None: no page."""
+    """Return the id of an entry's page; None: it has none.
+
+    The page is one that this poll inserted, or else the one in `poll.page_ids`, or else the stored entry's.
+    """
     if one.key_hash in added:
         return int(added[one.key_hash].id)
     had = None if one.known is None else one.known.page_id

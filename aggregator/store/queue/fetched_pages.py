@@ -344,7 +344,10 @@ _abandoned: Final = (
 
 
 def _beat(tx: Transaction, folder: str) -> None:
-    """Record that this folder has a worker, once per `_BEAT`; then make pages of folders without a worker due again."""
+    """Record, at most once per `_BEAT`, that a worker uses the raw store's folder with the id `folder`.
+
+    Then make fetched pages due again whose bytes are in folders that no worker uses any more.
+    """
     row = tx.first(_seen, {"folder": folder})
     if row is not None and abs(tx.now - row.seen_at) < _BEAT:
         return

@@ -1,4 +1,4 @@
-"""Records redirects of pages. The target is a known article, the address of a waiting page, or an unknown address."""
+"""Records that a page redirects: to a known article, to the address of a waiting page, or to an unknown address."""
 
 from __future__ import annotations
 

@@ -61,9 +61,10 @@ _ask: Final = (
 
 
 def ask_refused_again(database: Database, raw_store: RawStore) -> bool:
-    """Make those of the next `_STEP` pages due that were refused and have no bytes; True: all pages were checked.
+    """Look at the next `_STEP` pages, and make refused pages due if their bytes are gone; True: all were looked at.
 
-    Bytes in the folder of a living worker count, too.
+    A refused page gave no article, because of low quality or no text. Bytes in the folder of a living worker are not
+    gone.
     """
     if database.read(lambda tx: read_property(tx, _PROPERTY)) == _DONE:
         return True

@@ -282,9 +282,9 @@ def _print(revision: Row[Any]) -> Fingerprint:
 
 
 def _drop_claims(tx: Transaction, row: Row[Any], since: datetime) -> set[Key]:
-    """Delete the evidence about an article's key that was stored at `since` or later; return the keys it connected.
+    """Delete the evidence that pages stated about an article's key at `since` or later; return the keys it connected.
 
-    Only what pages state is deleted: evidence by redirect, canonical link or declaration.
+    Pages state evidence by a redirect, a canonical link or a declaration. Other evidence stays.
     """
     claims = tx.all_of(_claims, [row.key_hash], {"since": since})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
