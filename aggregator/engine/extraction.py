@@ -203,7 +203,7 @@ class ExtractionLine:
         return done
 
     def _at_hand(self) -> Iterator[_Done]:
-        """Yield the tasks that have finished and were not yielded before."""
+        """Yield the finished extraction tasks that were not yielded before. Do not wait for the others."""
         while True:
             try:
                 yield self._finished.get_nowait()
@@ -324,7 +324,7 @@ class ExtractionLine:
         return page_retry_at(page.attempts, failed.cause, None, now=now, random=random)
 
     def _next_try_of_part(self, page: FetchedPage) -> datetime | None:
-        """Return when the article's last page is fetched again; None: it did not fail, or it is not retried."""
+        """Return when the last known page of an article is fetched again. None: it did not fail, or is not retried."""
         part = page.parts[-1]
         if part.failed is None:
             return None

@@ -63,7 +63,7 @@ def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
 
 
 def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
-    """Return `page` with the title and language from the feed changed by the feed's rules."""
+    """Return `page` with the title and language that its feed announced, as the rules for this feed change them."""
     if not _says_something(rules):
         return page
     title = strip_title(page.feed_title, rules.title_strip)

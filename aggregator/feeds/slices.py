@@ -89,7 +89,7 @@ def find_root(text: str) -> Root | None:
 
 
 def split(text: str, root: Root) -> Sliced:
-    """Return head and slices of a feed's text, `MAX_ENTRIES` slices at most.
+    """Split a feed's text into the texts of its entries (slices), at most `MAX_ENTRIES`, and the text around them.
 
     An entry without an end tag ends at the next entry or the end tag of the root. If neither follows, the text is cut
     off, and the entry is left out.

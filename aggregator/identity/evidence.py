@@ -381,7 +381,7 @@ def _ends(addresses: Iterable[str | None], publishers: Publishers) -> list[End]:
 
 
 def _star(ends: Sequence[End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
-    """Return an edge from the first key to each further key. `ends` are (key, site)."""
+    """Return an edge from the first key of `ends` to each other key. `ends` are keys with their sites."""
     if not ends:
         return ()
     (key, site), *others = ends

@@ -346,7 +346,7 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 
 
 def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
-    """Return (name, value) of the parameters that stay, sorted by name, and the value of `_escaped_fragment_`, or "".
+    """Return the parameters of a query that belong in the key, sorted by name, and the `_escaped_fragment_` or "".
 
     The parameter `_escaped_fragment_` stands for a fragment that begins with "#!"
     (https://developers.google.com/search/docs/ajax-crawling, retired 2015).

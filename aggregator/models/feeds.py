@@ -162,7 +162,7 @@ class GapFill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """What the store keeps about a feed between two polls: due time, failures, validators, statistics and others."""
+    """What the store keeps about a feed from one poll to the next, such as due time, failures and statistics."""
 
     due_at: datetime
     status: FeedStatus = FeedStatus.NEW

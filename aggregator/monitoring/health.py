@@ -98,9 +98,10 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits (how long overdue, how long silent and so on) by which `suspect_ids` preselects feeds.
+    """Return the limits (how long overdue, how long silent and so on) beyond which a feed is diagnosed.
 
-    Only these feeds, and those whose `FeedSigns.tells` is true, are loaded and diagnosed. The others have no findings.
+    `suspect_ids` selects the feeds by them. Feeds whose `FeedSigns.tells` is true are diagnosed, too. All other feeds
+    have no findings.
     """
     return FeedScreen(
         now=now,

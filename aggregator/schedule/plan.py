@@ -35,7 +35,7 @@ _GOLDEN: Final = 0.618033988749895  # the fractions of its multiples spread even
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPlan:
-    """The figures of one feed: numbers per day, and delays of its entries (None: no entry's time is known)."""
+    """What polling one feed costs a day, and how late its entries are found (None: no entry's time is known)."""
 
     feed_id: FeedId
     name: str

@@ -55,7 +55,7 @@ class Guide:
 def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> list[Block] | None:
     """Return the blocks of the article in the page's order.
 
-    None: the blocks contain less than 30 % of the text that the extractors take for the article.
+    None: the blocks chosen by the extractors' votes have less than 30 % of the text that the extractors found.
     """
     votes = [opinions.votes_for(block) for block in blocks]
     title = letters_of(guide.title)
@@ -394,5 +394,5 @@ def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]
 
 
 def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
-    """Return whether a block contains a description, is a part of one, or begins with the same 40 letters."""
+    """Return whether a block contains one of `teasers`, is a part of one, or begins with the same 40 letters."""
     return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

@@ -43,7 +43,7 @@ class Statements(NamedTuple):
 
 
 class Head(NamedTuple):
-    """A page's headline among its headings, and the weight of its vote."""
+    """The heading that seems to be a page's headline, and the weight that it has in the vote on the article's title."""
 
     text: str
     weight: float

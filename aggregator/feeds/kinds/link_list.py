@@ -117,10 +117,10 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 
 
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
-    """Return the page as a tree of lxml. Each element that a selector finds has the selector's name in `_MARK`.
+    """Return the page as a tree of lxml, in which the attribute `_MARK` names the selectors that find an element.
 
-    `marks` are the selectors by name. Resiliparse's list of found elements searches again at each access, so a slice
-    copies it.
+    `marks` gives each selector by its name. Resiliparse's list of found elements searches again at each access, so it
+    is copied once.
     """
     for name, selector in marks.items():
         for node in tree.document.query_selector_all(selector)[:_MAX_MARKED] if tree.document is not None else ():

@@ -73,7 +73,7 @@ def content_hash(article: Article) -> str:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` to `folder`.
 
-    Each file and each article has its own line and is written alone, to save memory.
+    Each file and each article of the dataset has a line of its own. The lines are written one by one, to save memory.
     """
     head = {
         "schema_version": SCHEMA_VERSION,

@@ -103,7 +103,7 @@ Hash = Bytes(16)
 
 
 def partial_index(condition: str, name: str, *columns: str) -> Index:
-    """Return an index of the rows that meet a condition."""
+    """Return an index of those rows of a table that meet a condition (SQL)."""
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 

@@ -35,7 +35,7 @@ _ATTEMPTS = 8  # attempts of a transaction that others stop again and again
 
 @dataclass(slots=True)
 class Transaction:
-    """An open transaction: its connection, and `owner`, the name of this process in leases. All queries use it."""
+    """An open transaction of the store; all queries run through it. `owner` is the name of this process in leases."""
 
     conn: Connection
     dialect: Dialect

@@ -39,7 +39,10 @@ class SourceDecisions:
 
 
 def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
-    """Store the decisions of `source`. If those about a URL equal its last stored ones about it, they are left out."""
+    """Store what `source`, such as a feed or a page, decided about URLs.
+
+    Its decisions about a URL are left out if they equal those about this URL that it stored last.
+    """
     record_all_decisions(tx, [SourceDecisions(source, made)], at)
 
 

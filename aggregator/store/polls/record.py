@@ -164,7 +164,7 @@ def _recorded(
 
 
 def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
-    """Return (key, address) of each new page to fetch, if its feed uses lessons, by the hash of the key."""
+    """Return the key and address of each new page to fetch of feeds that use lessons, by the hash of the key."""
     return {
         hashed: (one.key, one.sighting.url)
         for poll in polls

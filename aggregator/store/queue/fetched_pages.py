@@ -98,7 +98,10 @@ def claim_fetched(
 
 
 def _for_tasks(rows: Iterable[Row[Any]], limit: int, batch: int) -> Iterator[Row[Any]]:
-    """Yield the first `rows`, as many as make at most `limit` tasks (see `claim_fetched`)."""
+    """Yield rows of pages from the first on, until the next one would need more than `limit` tasks of extraction.
+
+    A page is a task of its own. Pages without bytes that were not claimed before share tasks, `batch` pages in each.
+    """
     alone = together = 0
     for row in rows:
         if row.raw_hash is None and not row.extract_attempts:

@@ -211,7 +211,10 @@ _to_extraction: Final = (
 
 
 def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: RawResponse) -> bool:
-    """Record that the part's bytes are in the raw store. The page waits for extraction. False: the claim is lost."""
+    """Record that a further page of an article is in the raw store; the article then waits for extraction.
+
+    Return False if the claim is lost.
+    """
     if not is_current(tx, claim):
         return False
     row = tx.first(_first, {"page": page.id})
