@@ -185,7 +185,7 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
 
 
 def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> None:
-    """Print a table of `plans`, the polls of now first, and a table of the feeds: now, and under the plan `chosen`.
+    """Print a table of the plans, and a table that compares each feed's present polls with those of the plan `chosen`.
 
     `of` is the number of all feeds, `sampled` the number of feeds in the second table.
     """

@@ -360,7 +360,7 @@ class ExtractionLine:
             logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
     def _holds(self, page: FetchedPage) -> bool:
-        """Return whether this claim of the page still counts here. A stop in another thread may have given it back."""
+        """Return whether the claim on a page is still held here. A stop in another thread may have given it back."""
         return self._in_hand.get(page.id) is page
 
     def _let_go(self, page: FetchedPage) -> None:

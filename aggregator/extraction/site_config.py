@@ -21,7 +21,7 @@ _FIELDS = {"body": "content", "strip": "strip", "author": "author", "date": "dat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """The rules of one file; all selectors are XPath. The fields are those of `PageRules`."""
+    """The rules of one site-config file; all selectors are XPath. The fields are those of `PageRules`."""
 
     content: tuple[str, ...] = ()
     strip: tuple[str, ...] = ()

@@ -71,7 +71,7 @@ class RobotsRule:
 
     @classmethod
     def from_text(cls, text: str) -> RobotsRule:
-        """Return the record in `text`, which `to_text` made. Any other text gives "unreachable".
+        """Return the record of a robots.txt from a text that `to_text` made. Any other text gives "unreachable".
 
         >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
         'x'

@@ -197,9 +197,9 @@ def is_above(key: Key, other: Key) -> bool:
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return (kind, target) if edges of that kind lead from more than `MAX_SHARED` different articles to the target.
+    """Return each key to which edges of one kind lead from more than `MAX_SHARED` different articles, as (kind, key).
 
-    Such a target is, for example, an error page, a section, or a wrong guid that a template gives to all entries.
+    It is, for example, the key of an error page, a section, or a wrong guid that a template gives to all entries.
     """
     sources: dict[tuple[EvidenceKind, Key], set[Key]] = defaultdict(set)
     for edge in edges:

@@ -54,9 +54,10 @@ _SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
 class Fingerprint:
     """The stored fingerprint of a text.
 
-    `hashes` are those of the sampled grams, as signed 64-bit numbers; `size` is the number of all grams. If a text is
-    too short to be compared, `hashes` is empty and `size` is 0. `text_hash` (16 bytes) is equal for texts that differ
-    only in case, blanks, punctuation, or lines that tell an age or a count ("9 hours ago", "531 comments").
+    `hashes` are those of the phrases (grams) in the sample, as signed 64-bit numbers; `size` is the number of all
+    phrases. If a text is too short to be compared, `hashes` is empty and `size` is 0. `text_hash` (16 bytes) is equal
+    for texts that differ only in case, blanks, punctuation, or lines that tell an age or a count ("9 hours ago", "531
+    comments").
     """
 
     hashes: frozenset[int]

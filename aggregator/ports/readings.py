@@ -187,7 +187,7 @@ class FeedHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedScreen:
-    """The limits of `Reports.suspect_ids`, a quick query for the feeds that `health` must check in detail."""
+    """The limits beyond which a feed is suspect, so that `health` checks it in detail (`Reports.suspect_ids`)."""
 
     now: datetime
     due_before: datetime  # overdue since

@@ -72,7 +72,7 @@ class DaemonStatus:
         self._forget("")
 
     def end(self) -> None:
-        """Remove the record of this process, which is about to end, and old records as `begin` does."""
+        """Remove the status record of this process, which is about to end, and the old records that `begin` removes."""
         self._forget(self.name)
 
     def _forget(self, name: str) -> None:

@@ -293,7 +293,7 @@ def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
 
 
 def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
-    """Return whether a block of 400 letters or more is a fifth of the text, and other chosen blocks have half of it."""
+    """Return whether at least half of a large block (400 letters, a fifth of the text) repeats other chosen blocks."""
     own = blocks[place].letters
     if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
         return False

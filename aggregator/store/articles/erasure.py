@@ -175,7 +175,7 @@ def erase_page(tx: Transaction, page_id: int) -> None:
 
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
-    """Return the hashes among `content_hashes` that a stored response has."""
+    """Return those of `content_hashes` that belong to a stored response."""
     return frozenset(row.content_hash for row in tx.all_of(_still_there, content_hashes))
 
 

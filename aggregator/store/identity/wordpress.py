@@ -62,7 +62,7 @@ def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
 
 
 def wordpress_edges(tx: Transaction, keys: Iterable[Key]) -> set[Edge]:
-    """Return the edges between wp.me links and "?p=" addresses in which one of these keys takes part."""
+    """Return the edges between wp.me links and "?p=" addresses of the same posts, if `keys` has one of the two."""
     edges: set[Edge] = set()
     for key in keys:
         if key.startswith(_PREFIX) and (post := parse_wordpress_shortlink(key)) is not None:

@@ -1,6 +1,6 @@
 """Writes polls: feed state, history, entries, new pages and articles, in one transaction.
 
-`history.record_bare_polls` writes those that change only feed state and history.
+Polls that change only feed state and history are written by `history.record_bare_polls`.
 """
 
 from __future__ import annotations

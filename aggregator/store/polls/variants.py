@@ -132,9 +132,10 @@ _declaring: Final = (
 
 
 def _declared(tx: Transaction, new: Iterable[bytes]) -> dict[bytes, list[tuple[_Member, Lesson]]]:
-    """Return the pages that declare a new address as their own (a short link), each with the lesson that follows.
+    """Return, by the hash of each new key, the pages that declare its address as their own, such as a short link.
 
-    The dict is by the hash of the new address's key. Pages without an article are left out.
+    Each page comes with the lesson that its declaration tests (`lesson_of_declaration`). Pages without an article are
+    left out.
     """
     found: dict[bytes, list[tuple[_Member, Lesson]]] = defaultdict(list)
     for row in tx.all_of(_declaring, new):

@@ -179,7 +179,7 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 
 
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
-    """Return the pages in rows of `select_pages`, each with its further parts and its first entry.
+    """Return the pages in rows of `select_pages`, each with its article's further pages and its first entry.
 
     A page without a response gets its first entry with content or a summary, if there is one.
     """
