@@ -105,6 +105,6 @@ def _languages(key: Key) -> set[str]:
 
 
 def _share_title(ones: Collection[str], others: Collection[str]) -> bool:
-    """Return whether the words of a title in `ones` equal, contain or are a part of those of a title in `others`."""
+    """Return whether a title in `ones` and a title in `others` have the same words, or one contains the other."""
     left, right = ([" ".join(words_of(title.casefold())) for title in titles] for titles in (ones, others))
     return any(a and b and (f" {a} " in f" {b} " or f" {b} " in f" {a} ") for a in left for b in right)

@@ -71,7 +71,10 @@ class SourceContent:
 
 
 def read_source(feed: Feed, fill: GapFill, result: FetchResult, read: FeedReader, now: datetime) -> SourceContent:
-    """Return the content of `result`, the answer for the first of `fill.sources`."""
+    """Return what the answer of one source of older entries, such as a news sitemap, contains.
+
+    The source is the first of `fill.sources`; `result` is its answer.
+    """
     match result:
         case Fetched() if (
             fill.sources[0].kind == "sitemap"

@@ -113,7 +113,7 @@ class HostSession:
 
     @property
     def is_time_spent(self) -> bool:
-        """Whether slow requests have used up the host's time in this run. Its other work is left to the next run."""
+        """Whether slow requests to the host took all the time that a `run-once` gives them; the next does the rest."""
         return self._waited() >= self._context.policy.waiting + _LAST_PROBES * _LAST_PROBE
 
     def deadline(self, usual: timedelta, url: str) -> timedelta:

@@ -179,7 +179,7 @@ def _marks_beside(pieces: Sequence[_Piece], place: int, step: int) -> set[str]:
 
 
 def _neighbour(pieces: Sequence[_Piece], place: int, step: int) -> str:
-    """Return the character next to a mark, on its left (`step` -1) or right (1).
+    """Return the character beside a Markdown mark such as `**`: on its left (`step` -1) or right (1).
 
     Marks of emphasis are skipped. A mark of code or of a link gives "`"; the beginning or end of the block gives " ".
     """

@@ -301,9 +301,9 @@ def _put_in_place(folder: Path, partial: Path) -> None:
 
 
 def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
-    """Clean up after an earlier call that was killed in `_put_in_place`.
+    """Return the report of a dataset that an earlier, killed call had completed; None: it must be written.
 
-    Return the report if that call had completed the dataset of `request`; None: the dataset must be written.
+    Files that a call killed in `_put_in_place` left are removed or put back.
     """
     folder = request.folder
     partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")

@@ -135,9 +135,9 @@ def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity])
 
 
 def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
-    """Return the articles that had one key under the old rules, oldest first.
+    """Return the articles that have `key`, or were joined to it by an earlier `rekey`, oldest first.
 
-    The evidence that an earlier `rekey` stored to join them is deleted.
+    The evidence by which they were joined is deleted.
     """
     bridges = tx.all(_bridges, {"hashed": key_hash(key), "said_by": RULES})
     for bridge in bridges:

@@ -109,7 +109,7 @@ def dump_entry_rest(entry: Entry) -> str:
 
 
 def load_entry(rest: str, **columns: object) -> Entry:
-    """Return an entry from the values of its `columns` and the text of `dump_entry_rest`."""
+    """Return a stored entry. `rest` is the text that `dump_entry_rest` made; `columns` has the other fields."""
     return _entries.validate_python({"id": "", **_loads(rest), **columns})  # an empty id was once left out
 
 

@@ -1,4 +1,7 @@
-"""Finds waiting pages whose address an article's page declares. Fetching such a page may prove a lesson."""
+"""Finds pages not fetched yet that an article's page declares, for example as its AMP page.
+
+If such a page is fetched, it may prove a lesson.
+"""
 
 from __future__ import annotations
 
