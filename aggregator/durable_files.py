@@ -55,7 +55,7 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
 
 def _drop(error: BaseException, temporary: Mapping[Path, Path]) -> None:
-    """Remove the temporary file of each path. If `error` names a temporary file, let it name the path instead."""
+    """Remove the temporary files. If `error` names one of them, put the path of the file that it stands for there."""
     for path, made in temporary.items():
         with suppress(OSError):
             made.unlink(missing_ok=True)

@@ -75,7 +75,7 @@ class EntryDates:
 
 
 def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree:
-    """Return the children of an entry by name; elements within `media:` and `news:` children count as children, too.
+    """Return the child elements of an entry by name. Elements within a `media:` or `news:` child count, too.
 
     `base` is the address that the links of the entry's parent are relative to.
     """

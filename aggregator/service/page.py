@@ -52,7 +52,10 @@ def page_settings(config: Config, daemon: str = "") -> PageSettings:
 
 
 class PageProcess:
-    """The process that serves page and API, and its listening socket. The socket stays open if the process dies."""
+    """The process that serves the status page and the API, and its listening socket.
+
+    The socket stays open if the process dies.
+    """
 
     def __init__(self, settings: PageSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings

@@ -161,7 +161,7 @@ def _read_compact(text: str) -> datetime | None:
 
 
 def _read(text: str, language: str) -> datetime | None:
-    """Read a text that has a date, and perhaps a time and a zone. The zone stands after the time."""
+    """Return the date that a text states, with its time and zone if it has them. None: no known date or zone."""
     text = _BRACKETS.sub(" ", text) if _has_zone_before_brackets(text) else text.translate(_NO_BRACKETS)
     text = _NUMBERED_MONTH.sub(_month_named, _NUMBERED_DAY.sub("", text))
     text = _MONTH_WITH_NUMBER.sub(_month_named, text)

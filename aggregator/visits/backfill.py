@@ -203,7 +203,7 @@ def _found(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return the record of an answer with entries.
+    """Return the record of an answer that has entries, when a gap of a feed is being filled.
 
     An entry that is older than the gap closes the gap and ends the search. Of a sitemap, an entry is recorded only if
     its date lies in the gap and the feed never showed it.

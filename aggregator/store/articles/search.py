@@ -155,12 +155,12 @@ class Matches:
 
 
 def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
-    """Return a part of the list of articles that meet `wanted` and contain all terms of `query`.
+    """Return articles that meet `wanted` and contain all terms of `query`: at most `wanted.limit` after `wanted.after`.
 
     An empty search text matches every article; a search text without any word matches none.
 
     Raises:
-        ValueError: `wanted.after` is no place in this order.
+        ValueError: `wanted.after` is no place in the order of the results.
     """
     if not query.terms and wanted.query.strip():
         return Matches({}, 0, "")

@@ -28,7 +28,7 @@ _SHARED: Final = "shared link"
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Title and text of an entry. They tell it from other entries with the same link."""
+    """Title and text of an entry, to tell whether entries with the same link are different articles."""
 
     title: str
     text: str

@@ -151,7 +151,7 @@ _ask: Final = (
 
 
 def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Delete the parts of the response `raw_hash` that have no bytes, since the page itself was fetched again."""
+    """Delete the further pages of an article without bytes, since its first page (`raw_hash`) was fetched again."""
     tx.run(_drop_failed, {"page": page_id, "first": raw_hash})
 
 

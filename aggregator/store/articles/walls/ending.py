@@ -146,7 +146,7 @@ def end_walls(
 
 
 def _led_to(tx: Transaction, withdrawn: Collection[str]) -> set[PageId]:
-    """Return all pages of the articles `withdrawn`, also pages that a lesson joined without a fetch."""
+    """Return all pages of withdrawn articles (by id), also pages that a lesson joined to them without a fetch."""
     return {PageId(row.id) for row in tx.all_of(_led, sorted(withdrawn))}
 
 
