@@ -59,7 +59,7 @@ class SeedFiles:
         write_many_durably(files)
 
     def path_of(self, day: str, number: int, article_id: ArticleId) -> Path:
-        """Return the path of an article's file. Nothing in it comes from the article's page."""
+        """Return the path of an article's file. No word of the path comes from the article's page."""
         return self._root / day / f"{number:03d}_{article_id}.txt"
 
     def sweep(

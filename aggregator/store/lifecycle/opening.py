@@ -115,7 +115,7 @@ def _finish_index(database: Database) -> None:
 
 
 def _version(database: Database) -> str | None:
-    """Return the version of the schema; None: there are no tables. A missing SQLite file is created."""
+    """Return the version of the store's schema; None: the store has no tables. A missing SQLite file is created."""
     dialect = database.dialect
     if isinstance(dialect, SqliteDialect) and not dialect.readonly and not dialect.path.exists():
         return database.write(lambda tx: version_of(tx.conn))

@@ -63,7 +63,7 @@ _outcome_columns: Final = tuple(column.name for column in polls.columns if colum
 
 @cache
 def _add_to_history(dialect: str) -> Insert:
-    """Return the INSERT of a poll into its feed's history. It replaces the oldest of `_KEPT_POLLS` stored polls."""
+    """Return the INSERT that adds a poll to its feed's history. It replaces the oldest of `_KEPT_POLLS` polls."""
     numbered = select(
         feeds.c.id,
         feeds.c.poll_count % _KEPT_POLLS,

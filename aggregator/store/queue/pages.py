@@ -139,9 +139,9 @@ def record_fetched(
     hops: tuple[Hop, ...],
     validators: Validators,
 ) -> bool:
-    """Record that the bytes of the page, or of its part, are in the raw store. The page waits for extraction.
+    """Record that the bytes of a page, or of a further page of its article, are in the raw store.
 
-    Return False if the claim is lost.
+    The page then waits for extraction. Return False if the claim is lost.
     """
     if page.part is not None:
         return record_part(tx, claim, page, page.part, raw)
