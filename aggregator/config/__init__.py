@@ -1,1 +1,1 @@
-"""The configuration: its keys, loading and editing it, and making the records of other modules from it."""
+"""The configuration: its settings, loading and editing it, and making other rooms' settings (`PollPolicy`) from it."""

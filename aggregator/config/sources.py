@@ -1,4 +1,4 @@
-"""The keys for sources that are no plain feed (`kind`, `select`, `command`) and for `[[lists]]`, and their records."""
+"""The settings for sources that are no plain feed (`kind`, `select`, `command`) and for `[[lists]]`."""
 
 from __future__ import annotations
 

@@ -107,9 +107,10 @@ class AnnouncedPage:
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
     """Return whether the titles of two pages allow that they are one article. If not, only a wall can have joined them.
 
-    They allow it if a page has no announced title, if the pages share one, or if a page contains one of the other. They
-    also allow it if the pages' own titles are equal, their announced titles are versions of one headline, and a page
-    contains at least half of the long words of its own announced title.
+    A page's announced titles are those that feeds gave it. They allow it if a page has none, if the pages have one in
+    common, or if a page contains an announced title of the other. They also allow it if the pages' own titles are
+    equal, their announced titles are versions of one headline, and a page contains at least half of the long words of
+    its own announced title.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:

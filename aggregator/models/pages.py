@@ -25,7 +25,7 @@ class RawResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFailed:
-    """Why a page gave no article, or why a fetch of one of its further pages failed."""
+    """Why a page gave no article, or why the second or a later page of an article could not be fetched."""
 
     cause: Cause
     detail: str = ""

@@ -42,7 +42,7 @@ class Queue(Protocol):
         """Return the stored fact with this name (see `write_fact`); None: there is none."""
 
     def read_facts(self, prefix: str) -> Mapping[str, str]:
-        """Return the stored facts whose names begin with `prefix`, by name."""
+        """Return, by name, the stored facts (small texts, such as a list's state) whose names begin with `prefix`."""
 
     def delete_fact(self, name: str) -> None:
         """Delete the fact with this name, if there is one."""

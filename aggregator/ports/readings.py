@@ -228,7 +228,7 @@ class FeedSigns:
 
     @property
     def tells(self) -> bool:
-        """Whether one of the counts may lead to a finding of `health`."""
+        """Whether a count here may lead to a finding, that is a problem that `aggregator health` reports."""
         return bool(self.dates_flagged or self.articles_doubtful or self.pages_failed or self.polls_failed)
 
 

@@ -34,7 +34,8 @@ class PollPolicy:
     """The operator's settings for polling, and the `threshold` that follows from `budget`.
 
     A busy feed is polled when the expected waiting times of its new entries add up to `threshold` (entries x seconds).
-    `jitter` is the share by which our own interval varies at random.
+    `budget` is the mean number of polls per feed and day. `jitter` is the share by which computed intervals vary at
+    random.
     """
 
     min_interval: timedelta = timedelta(minutes=5)

@@ -153,7 +153,8 @@ def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
     """Return `chosen` and the blocks that extractors lost between them: lists, rows, code, subheads, quotations.
 
-    An added block is in a box with at least 3 % of the chosen text, or boxes with its tag, class and id have 6 %.
+    An added block is in an element with at least 3 % of the chosen text, or all elements with that element's tag, class
+    and id together have 6 % of it.
     Headings right above the text, a list right below it, and headings such as questions (`heads_of_items`) are added.
     """
     if not chosen:

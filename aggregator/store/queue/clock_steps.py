@@ -28,9 +28,10 @@ def clock_step(tx: Transaction) -> timedelta | None:
 
 
 def shift_due_times(tx: Transaction) -> timedelta | None:
-    """Move times after now back by `clock_step`; return that step. None: the clock was not set back.
+    """If our clock was set back, move all times in the future back by as much (`clock_step`).
 
-    Times that mean "never" stay. Feeds polled before now, by the present clock, keep their times, too.
+    Return that step; None: the clock was not set back. Times that mean "never" stay. So do the times of feeds whose
+    last poll is in the past.
     """
     step = clock_step(tx)
     if step is None:

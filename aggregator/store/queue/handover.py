@@ -78,7 +78,7 @@ _own_page: Final = select(pages.c.id).where(
 
 
 def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
-    """Return whether another page than `page` has the key of `target`, and gave an article or waits to give its first.
+    """Return whether another page than `page` has the key of `target` and has an article or will give one.
 
     A target that no feed announced has no page. It may be a wall, so it is fetched, and its text is compared.
     """

@@ -312,7 +312,7 @@ class Poll(Record):
 
 
 class FeedDetail(Feed):
-    """A feed with its latest polls and its findings."""
+    """A feed with its latest polls and its findings (the problems that `aggregator health` reports)."""
 
     polls: list[Poll] = shown([example_of(Poll)])
     findings: list[Finding] = shown([])
