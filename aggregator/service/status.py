@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 import uuid
 from collections import deque
@@ -37,13 +38,15 @@ class DaemonStatus:
         self._started_at = store.now()
         self._outages = OutageWatch()
         self._cpu = CpuShare(time.monotonic, time.process_time)
+        self._lock = threading.Lock()  # a job of another thread may write while `end` removes
+        self._has_ended = False
 
     def write(
         self, visits: VisitRunner, *, ticked_at: float, paused: str, page_fault: str = "", config_fault: str = ""
     ) -> None:
         """Save the present state of the daemon. `ticked_at` is the last tick, in seconds of the monotonic clock.
 
-        If the store cannot be written, this is only logged.
+        After `end`, nothing is written. If the store cannot be written, this is only logged.
         """
         monotonic, totals = time.monotonic(), visits.totals
         hosts = visits.hosts
@@ -63,7 +66,9 @@ class DaemonStatus:
                 config_fault=config_fault,
                 metrics=self._metrics.render().decode(),
             )
-            write_record(self._store, self.name, record)
+            with self._lock:
+                if not self._has_ended:
+                    write_record(self._store, self.name, record)
         except StorageError as error:
             logger.debug("status not written", extra={"reason": str(error)})
 
@@ -73,7 +78,9 @@ class DaemonStatus:
 
     def end(self) -> None:
         """Remove the status record of this process, which is about to end, and the old records that `begin` removes."""
-        self._forget(self.name)
+        with self._lock:
+            self._has_ended = True
+            self._forget(self.name)
 
     def _forget(self, name: str) -> None:
         try:

@@ -22,9 +22,11 @@ from aggregator.app import open_app
 from aggregator.config.loading import load_config
 from aggregator.engine.local import LocalEngine
 from aggregator.monitoring.daemon_record import DaemonRecord, read_records, sentence
+from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.protocols import Sink
 from aggregator.ports.readings import Change
 from aggregator.service import Service, Timings
+from aggregator.service.status import DaemonStatus
 from aggregator.store import open_store
 from tests.support.citizen import Site, answering, item, one_by_one, rss
 from tests.support.daemon import MovableClock, Systemd, wait_for
@@ -313,6 +315,18 @@ def test_a_stop_during_a_long_publishing_ends_after_the_batch_in_hand(
         delivered = conn.execute("SELECT change_seq FROM deliveries WHERE sink = 'slow'").fetchone()
     assert delivered == (slow.batches[-1],)
     assert [one.getMessage() for one in caplog.records if one.name == "aggregator.service"][-1] == "stopped"
+
+
+def test_a_daemon_that_has_ended_writes_no_status(running: Running) -> None:
+    """A job of another thread may still run then."""
+    running.write()
+    with open_app(load_config(running.config, {}), clock=running.clock, pool=PoolHere()) as app:  # type: ignore[arg-type]
+        status = DaemonStatus(app.store, Metrics())
+        status.write(app.visits, ticked_at=0.0, paused="")
+        assert len(running.records) == 1
+        status.end()
+        status.write(app.visits, ticked_at=0.0, paused="")
+        assert running.records == ()
 
 
 def test_upkeep_ends_at_a_stop(running: Running) -> None:
