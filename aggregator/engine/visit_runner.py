@@ -144,7 +144,7 @@ class VisitRunner:
         except (StorageError, OSError) as error:
             self.fail(error)
             return None
-        except Exception:  # the one place that catches all errors, once per visit
+        except Exception:  # a fault of one visit ends no other; `engine/extraction.py` does the same for pages
             logger.exception("visit failed", extra={"host": claim.host})
             return None
         self._add(report)
